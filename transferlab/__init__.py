@@ -1,0 +1,10 @@
+"""TransferLab: pre-training, transfer learning and fine-tuning, measured."""
+
+from transferlab import data, models
+from transferlab.errors import InputError
+from transferlab.evaluate import evaluate
+from transferlab.finetune import freeze
+from transferlab.models import load_backbone
+from transferlab.train import fit
+
+__all__ = ["InputError", "data", "evaluate", "fit", "freeze", "load_backbone", "models"]

@@ -1,0 +1,301 @@
+"""The data set that fits in memory, and the calls that work on it and on any torch Dataset."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from transferlab.device import cpu_quota
+from transferlab.errors import InputError
+
+CHUNK_BYTES = 64 * 2**20  # how much of a shuffled epoch is copied at once
+
+
+class MemoryDataset(Dataset):
+    """Inputs and labels as two tensors, moved to a device once and cut into batches by index.
+
+    Args:
+        x: inputs, shape (N, ...). Floating point, or uint8 pixels in 0..255, which `batches`
+            turns into floats in 0..1.
+        y: integer labels, shape (N,), each in 0..len(classes)-1.
+        classes: the name of each label.
+        name: what the data set is called in messages and figures.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, classes: Sequence[str], name: str = "data") -> None:
+        x, y = torch.as_tensor(x), torch.as_tensor(y)
+        if len(x) == 0:
+            raise InputError(f"{name}: the data set is empty; expected at least one sample.")
+        if y.shape != (len(x),):
+            raise InputError(
+                f"{name}: expected one label per sample, shape ({len(x)},); "
+                f"found labels of shape {tuple(y.shape)}."
+            )
+        if y.is_floating_point():
+            raise InputError(f"{name}: labels must be integers; found {y.dtype}.")
+        low, high = int(y.min()), int(y.max())
+        if low < 0 or high >= len(classes):
+            wrong = low if low < 0 else high
+            raise InputError(
+                f"{name}: label {wrong} at sample {int((y == wrong).nonzero()[0])} is out of "
+                f"range; expected 0 to {len(classes) - 1} for {len(classes)} classes."
+            )
+        if x.is_floating_point() and not torch.isfinite(x.sum()):
+            bad = (~torch.isfinite(x)).flatten(1).any(1).nonzero()[0]
+            raise InputError(
+                f"{name}: sample {int(bad)} holds NaN or infinite values; expected finite numbers."
+            )
+        self.x, self.y, self.classes, self.name = x, y.long(), list(classes), name
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return self.x[index], self.y[index]
+
+    def __repr__(self) -> str:
+        shape = "×".join(str(n) for n in self.x.shape[1:])
+        return f"{self.name}: {len(self):,} samples of {shape}, {len(self.classes)} classes"
+
+    def to(self, device: torch.device | str) -> "MemoryDataset":
+        """Return the same data on another device (itself when it is there already)."""
+        if self.x.device == torch.device(device):
+            return self
+        return self._with(self.x.to(device), self.y.to(device))
+
+    def subset(self, index: Tensor) -> "MemoryDataset":
+        """Return the samples at `index`, a 1-D tensor of integers."""
+        return self._with(self.x[index], self.y[index])
+
+    def _with(self, x: Tensor, y: Tensor) -> "MemoryDataset":
+        new = object.__new__(MemoryDataset)  # the checks of __init__ hold already
+        new.x, new.y, new.classes, new.name = x, y, self.classes, self.name
+        return new
+
+
+class FreshDataset(Dataset):
+    """Generated data that never repeats: every batch is drawn anew.
+
+    Args:
+        draw: `draw(n, generator)` returns n new inputs and their labels.
+        samples: how many samples count as one epoch.
+        classes: the name of each label.
+        name: what the data set is called in messages.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, torch.Generator], tuple[Tensor, Tensor]],
+        samples: int,
+        classes: Sequence[str],
+        name: str,
+    ) -> None:
+        if samples < 1:
+            raise InputError(f"{name}: samples={samples}; expected at least 1.")
+        self.draw, self.samples, self.classes, self.name = draw, samples, list(classes), name
+
+    def __len__(self) -> int:
+        return self.samples
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.samples:,} fresh samples an epoch, {len(self.classes)} classes"
+
+
+def labels(dataset: Dataset) -> Tensor:
+    """Return the labels of a data set without reading its inputs, shape (N,)."""
+    if isinstance(dataset, MemoryDataset):
+        return dataset.y.cpu()
+    if isinstance(dataset, Subset):
+        return labels(dataset.dataset)[torch.as_tensor(dataset.indices)]
+    for attribute in ("targets", "labels", "_labels"):  # torchvision's data sets use all three
+        if hasattr(dataset, attribute):
+            return torch.as_tensor(getattr(dataset, attribute))
+    raise InputError(
+        f"{type(dataset).__name__} does not tell its labels; "
+        "expected a data set with an attribute `targets`."
+    )
+
+
+def subset(dataset: Dataset, index: Tensor) -> Dataset:
+    """Return the samples at `index`, as a data set of the same kind."""
+    if isinstance(dataset, MemoryDataset):
+        return dataset.subset(index.to(dataset.y.device))
+    part = Subset(dataset, index.tolist())
+    for attribute in ("classes", "name"):
+        if hasattr(dataset, attribute):
+            setattr(part, attribute, getattr(dataset, attribute))
+    return part
+
+
+def split(dataset: Dataset, fractions: Sequence[float], seed: int = 0) -> list[Dataset]:
+    """Cut a data set into disjoint random parts, with the same mix of classes in each.
+
+    >>> train, validation, test = split(digits(), (0.4, 0.1, 0.5), seed=0)
+
+    Args:
+        fractions: the share of each part; together at most 1.
+    """
+    if not fractions or min(fractions) <= 0 or sum(fractions) > 1 + 1e-9:
+        raise InputError(
+            f"fractions={tuple(fractions)} cannot be had; "
+            "expected positive numbers that add up to at most 1."
+        )
+    generator = torch.Generator().manual_seed(seed)
+    y = labels(dataset)
+    parts: list[list[Tensor]] = [[] for _ in fractions]
+    edges = np.cumsum([0.0, *fractions])
+    for label in y.unique():
+        members = (y == label).nonzero().flatten()
+        members = members[torch.randperm(len(members), generator=generator)]
+        cuts = np.round(edges * len(members)).astype(int)
+        for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True):
+            part.append(members[start:stop])
+    return [subset(dataset, torch.cat(part).sort().values) for part in parts]
+
+
+def few_shot(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
+    """Draw `per_class` random samples of every class.
+
+    One seed gives nested draws: the samples for 2 per class contain the samples for 1 per class.
+    """
+    if per_class < 1:
+        raise InputError(f"per_class={per_class}: expected at least 1 sample per class.")
+    generator = torch.Generator().manual_seed(seed)
+    y = labels(dataset)
+    chosen = []
+    for label in y.unique():
+        members = (y == label).nonzero().flatten()
+        if len(members) < per_class:
+            raise InputError(
+                f"{getattr(dataset, 'name', 'data')}: class {int(label)} has {len(members)} "
+                f"samples; per_class={per_class} asks for more."
+            )
+        chosen.append(members[torch.randperm(len(members), generator=generator)[:per_class]])
+    return subset(dataset, torch.cat(chosen).sort().values)
+
+
+class Batches:
+    """An iterable of batches (x, y) on one device; iterate again for the next epoch.
+
+    `len(batches)` counts batches, `batches.num_samples` the samples of one epoch.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        *,
+        shuffle: bool = False,
+        generator: torch.Generator | None = None,
+        device: torch.device | str = "cpu",
+        drop_last: bool = False,
+        workers: int | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise InputError(f"batch_size={batch_size}: expected at least 1.")
+        if len(dataset) == 0:
+            raise InputError("the data set is empty; expected at least one sample.")
+        if drop_last and len(dataset) < batch_size:
+            raise InputError(
+                f"drop_last leaves nothing: {len(dataset)} samples, batch_size={batch_size}."
+            )
+        self.batch_size, self.shuffle, self.generator = batch_size, shuffle, generator
+        self.device, self.drop_last = torch.device(device), drop_last
+        n = len(dataset)
+        self.num_samples = n - n % batch_size if drop_last else n
+        if isinstance(dataset, MemoryDataset):
+            self.dataset: Dataset = dataset.to(self.device)
+        else:
+            self.dataset = dataset
+            # One core is left for the training step; a container's quota counts, not its host.
+            self.workers = max(0, int(cpu_quota()) - 1) if workers is None else workers
+
+    def __len__(self) -> int:
+        return -(-self.num_samples // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        if isinstance(self.dataset, MemoryDataset):
+            return self._from_memory(self.dataset)
+        if isinstance(self.dataset, FreshDataset):
+            return self._drawn(self.dataset)
+        return self._from_loader()
+
+    def _drawn(self, data: FreshDataset) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = self.generator or torch.Generator().manual_seed(0)
+        for start in range(0, self.num_samples, self.batch_size):
+            x, y = data.draw(min(self.batch_size, self.num_samples - start), generator)
+            yield x.to(self.device), y.to(self.device)
+
+    def _from_memory(self, data: MemoryDataset) -> Iterator[tuple[Tensor, Tensor]]:
+        # The generator lives on the CPU, so that one seed means one order on every device.
+        order = torch.randperm(len(data), generator=self.generator) if self.shuffle else None
+        sample_bytes = max(1, data.x[0].numel() * data.x.element_size())
+        # One gather serves many batches; they are views of it. That is cheaper than a gather each.
+        chunk = max(1, CHUNK_BYTES // (sample_bytes * self.batch_size)) * self.batch_size
+        for start in range(0, self.num_samples, chunk):
+            stop = min(start + chunk, self.num_samples)
+            rows: Any = slice(start, stop) if order is None else order[start:stop].to(self.device)
+            x, y = data.x[rows], data.y[rows]
+            for x_batch, y_batch in zip(
+                x.split(self.batch_size), y.split(self.batch_size), strict=True
+            ):
+                yield as_float(x_batch), y_batch
+
+    def _from_loader(self) -> Iterator[tuple[Tensor, Tensor]]:
+        pin = self.device.type == "cuda"
+        loader = DataLoader(
+            self.dataset,
+            self.batch_size,
+            shuffle=self.shuffle,
+            generator=self.generator,
+            drop_last=self.drop_last,
+            num_workers=self.workers,
+            collate_fn=_collate,
+            pin_memory=pin,
+        )
+        for x, y in loader:
+            yield (
+                as_float(x.to(self.device, non_blocking=pin)),
+                y.to(self.device, non_blocking=pin),
+            )
+
+
+def batches(dataset: Dataset, batch_size: int, **options: Any) -> Batches:
+    """Return the batches of a data set; the options are those of `Batches`."""
+    return Batches(dataset, batch_size, **options)
+
+
+def as_float(x: Tensor) -> Tensor:
+    """Turn uint8 pixels in 0..255 into floats in 0..1; leave everything else as it is."""
+    return x.float().div_(255) if x.dtype == torch.uint8 else x
+
+
+def _collate(samples: list[tuple[Any, int]]) -> tuple[Tensor, Tensor]:
+    inputs = [torch.as_tensor(x) for x, _ in samples]
+    odd = next((x for x in inputs if x.shape != inputs[0].shape), None)
+    if odd is not None:
+        raise InputError(
+            f"images of different sizes cannot share a batch: found {tuple(inputs[0].shape)} and "
+            f"{tuple(odd.shape)}; give the data set transform=backbone.transform."
+        )
+    return torch.stack(inputs), torch.tensor([int(y) for _, y in samples])
+
+
+def in_memory(dataset: Dataset, workers: int | None = None) -> MemoryDataset:
+    """Read a data set once and keep it as tensors: decoding is paid once, not every epoch."""
+    if isinstance(dataset, MemoryDataset):
+        return dataset
+    loader = DataLoader(
+        dataset,
+        batch_size=64,
+        num_workers=int(cpu_quota()) if workers is None else workers,
+        collate_fn=_collate,
+    )
+    x, y = zip(*loader, strict=True)
+    names = getattr(dataset, "classes", None) or [
+        str(i) for i in range(int(torch.cat(y).max()) + 1)
+    ]
+    return MemoryDataset(torch.cat(x), torch.cat(y), names, getattr(dataset, "name", "data"))

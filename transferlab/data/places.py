@@ -1,0 +1,29 @@
+"""Where real data and weights lie on this machine."""
+
+import os
+from pathlib import Path
+
+import torch
+
+
+def data_folder() -> Path | None:
+    """Return the folder that TRANSFERLAB_DATA names, or None when the variable is not set."""
+    value = os.environ.get("TRANSFERLAB_DATA")
+    return Path(value).expanduser() if value else None
+
+
+def torchvision_folder() -> Path:
+    """Return the folder in which torchvision's data sets are looked for and kept."""
+    folder = data_folder()
+    if folder is not None and ((folder / "torchvision").is_dir() or os.access(folder, os.W_OK)):
+        return folder / "torchvision"
+    return Path("~/.cache/transferlab/torchvision").expanduser()
+
+
+def weights_folders() -> list[Path]:
+    """Return the folders in which weights are looked for, in this order."""
+    folders = [Path(torch.hub.get_dir()) / "checkpoints"]  # respects TORCH_HOME
+    folder = data_folder()
+    if folder is not None:
+        folders.insert(0, folder / "weights")
+    return folders

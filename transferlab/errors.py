@@ -1,0 +1,5 @@
+"""The one exception of the package."""
+
+
+class InputError(ValueError):
+    """Bad input, said in one sentence: what, where, what was found and what was expected."""

@@ -1,0 +1,113 @@
+"""How good is a model? Loss, accuracy, confusion, and intervals over seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from transferlab.data import batches
+from transferlab.device import choose_device
+from transferlab.errors import InputError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        loss: mean cross-entropy per sample, in nats.
+        accuracy: share of samples whose largest score is the right class, 0..1.
+        confusion: counts, shape (classes, classes); rows are true classes, columns predicted ones.
+        classes: the names that belong to rows and columns.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: Tensor
+    classes: list[str]
+
+    def __str__(self) -> str:
+        n = int(self.confusion.sum())
+        return f"accuracy {self.accuracy:.1%}, loss {self.loss:.3f} on {n:,} samples"
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, dataset: Dataset, *, batch_size: int = 512, device: str = "auto"
+) -> tuple[Tensor, Tensor]:
+    """Return the scores, shape (N, classes), and the labels, shape (N,), of a whole data set.
+
+    The model computes in evaluation mode and is left in the mode it was in.
+    """
+    where = choose_device(device)
+    modes = {module: module.training for module in model.modules()}
+    model.to(where).eval()
+    try:
+        pairs = [(model(x), y) for x, y in batches(dataset, batch_size, device=where)]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    scores, y = zip(*pairs, strict=True)
+    return torch.cat(scores), torch.cat(y)
+
+
+def evaluate(
+    model: nn.Module, dataset: Dataset, *, batch_size: int = 512, device: str = "auto"
+) -> Evaluation:
+    """Measure a classifier on a data set; every sample counts the same, also in the last batch."""
+    scores, y = predict(model, dataset, batch_size=batch_size, device=device)
+    num_classes = scores.shape[1]
+    if int(y.max()) >= num_classes:
+        raise InputError(
+            f"the data has label {int(y.max())}, but the model has {num_classes} outputs; "
+            f"expected labels 0 to {num_classes - 1}."
+        )
+    confusion = torch.bincount(y * num_classes + scores.argmax(1), minlength=num_classes**2)
+    confusion = confusion.view(num_classes, num_classes).cpu()
+    names = getattr(dataset, "classes", None) or range(num_classes)
+    return Evaluation(
+        loss=F.cross_entropy(scores.double(), y).item(),
+        accuracy=confusion.diagonal().sum().item() / len(y),
+        confusion=confusion,
+        classes=[str(name) for name in names],
+    )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval, from `n` independent runs."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def excludes_zero(self) -> bool:
+        return self.low > 0 or self.high < 0
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return the mean of some runs and its interval by Student's t distribution.
+
+    For a comparison, pass the *differences* of runs that share a seed: what the seed did to both
+    sides cancels, and an interval that excludes 0 says that the sides differ.
+
+    Source: Student, The Probable Error of a Mean (1908).
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or len(numbers) < 2:
+        raise InputError(f"an interval needs at least 2 runs; found {numbers.size}.")
+    if not np.isfinite(numbers).all():
+        raise InputError(f"an interval needs finite values; found {numbers.tolist()}.")
+    mean = numbers.mean()
+    half = stats.t.ppf((1 + level) / 2, len(numbers) - 1) * stats.sem(numbers)
+    return Interval(float(mean), float(mean - half), float(mean + half), len(numbers))

@@ -1,0 +1,209 @@
+"""Fine-tuning: what stays frozen, and what holds the weights near their start."""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
+from torch.optim import Optimizer
+
+from transferlab.errors import InputError
+
+BATCH_STATS = ("frozen", "adapt", "batch")
+
+
+@dataclass
+class Frozen:
+    """The frozen part of a model: which tensors they are, and how they were when it was frozen."""
+
+    model: nn.Module
+    tensors: dict[str, Tensor] = field(repr=False)
+
+    def changed(self) -> list[str]:
+        """Return the names of frozen parameters and buffers that are no longer as they were."""
+        now = dict(_tensors(self.model))
+        return [
+            name
+            for name, before in self.tensors.items()
+            if not torch.equal(now[name].cpu(), before)
+        ]
+
+    def assert_unchanged(self) -> None:
+        """Raise an AssertionError that names what moved, parameters and buffers alike."""
+        moved = self.changed()
+        if moved:
+            raise AssertionError(
+                f"{len(moved)} of {len(self.tensors)} frozen tensors changed, such as {moved[0]}."
+            )
+
+
+def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "frozen") -> Frozen:
+    """Freeze every layer before `until`; the layer itself and all after it stay trainable.
+
+    `requires_grad = False` alone does not freeze a layer: BatchNorm still updates its running mean
+    and variance in training mode, dropout still drops. This function takes care of both, and its
+    choice survives `model.train()`. It replaces whatever an earlier call froze.
+
+    Args:
+        until: name of the first trainable layer, such as "head" (only the head learns) or "layer4"
+            (looked for in the features too). None freezes no parameter, but applies `batch_stats`
+            to the whole model.
+        batch_stats: what BatchNorm does in the frozen part.
+            "frozen": the statistics of pre-training normalise, and stay (evaluation mode).
+            "adapt": each batch is normalised by itself, the running statistics follow the new
+            data. This is what happens to those who only set `requires_grad`.
+            "batch": each batch is normalised by itself, in training and in evaluation; the running
+            statistics are not used and stay (Nado et al., Evaluating Prediction-Time Batch
+            Normalization for Robustness under Covariate Shift, 2020).
+    """
+    if batch_stats not in BATCH_STATS:
+        raise InputError(
+            f"batch_stats={batch_stats!r} is unknown; expected one of {', '.join(BATCH_STATS)}."
+        )
+    stop = _find(model, until)
+    unfreeze(model)
+    frozen: dict[str, Tensor] = {}
+    for name, module in _layers_before(model, stop):
+        for parameter_name, parameter in module.named_parameters(name, recurse=False):
+            if until is not None:
+                parameter.requires_grad = False
+                parameter.grad = None  # a stale gradient, or momentum on zeros, would still move it
+                frozen[parameter_name] = parameter
+        frozen.update(module.named_buffers(name, recurse=False))
+        if isinstance(module, _BatchNorm) and batch_stats != "adapt":
+            module.track_running_stats = batch_stats == "frozen"
+            _hold_mode(module, training=batch_stats == "batch")
+        elif isinstance(module, _DropoutNd) and until is not None:
+            _hold_mode(module, training=False)
+    return Frozen(model, {name: tensor.detach().cpu().clone() for name, tensor in frozen.items()})
+
+
+def unfreeze(model: nn.Module) -> None:
+    """Make every parameter trainable; let BatchNorm and dropout follow the model's mode again."""
+    for parameter in model.parameters():
+        parameter.requires_grad = True
+    for module in model.modules():
+        if "train" in vars(module):
+            del module.train
+            module.train(model.training)
+            if isinstance(module, _BatchNorm):
+                module.track_running_stats = module.running_mean is not None
+
+
+def trainable(model: nn.Module) -> int:
+    """Return how many numbers of the model are trained."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def _hold_mode(module: nn.Module, training: bool) -> None:
+    """Keep a layer in one mode, whatever mode the model around it is put into."""
+    module.train(training)
+    module.train = _ignore_mode
+
+
+def _ignore_mode(mode: bool = True) -> None:
+    """Stand in for the `train` of a layer whose mode is held."""
+
+
+def _find(model: nn.Module, until: str | None) -> nn.Module | None:
+    if until is None:
+        return None
+    modules = dict(model.named_modules())
+    for name in (until, f"features.{until}"):
+        if name and name in modules:
+            return modules[name]
+    children = [name for name, _ in model.named_children()]
+    inside = (
+        [name for name, _ in model.get_submodule("features").named_children()]
+        if ("features" in children)
+        else []
+    )
+    raise InputError(
+        f"until={until!r}: the model has no such layer; expected one of "
+        f"{', '.join([*inside, *children])}, or a layer inside them."
+    )
+
+
+def _layers_before(model: nn.Module, stop: nn.Module | None) -> list[tuple[str, nn.Module]]:
+    layers = []
+    for name, module in model.named_modules():  # in the order of definition, parents first
+        if module is stop:
+            break
+        layers.append((name, module))
+    return layers
+
+
+def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+class L2SP:
+    """λ‖θ − θ_pre‖² on the pre-trained weights, plain λ_head‖θ‖² on the new head.
+
+    Ordinary weight decay pulls towards zero, and so away from what was learned before. This one
+    pulls towards the pre-trained weights. As in the formula there is no factor ½: the gradient is
+    2λ(θ − θ_pre).
+
+    Source: Li, Grandvalet and Davoine, Explicit Inductive Bias for Transfer Learning with
+    Convolutional Networks (2018).
+
+    Args:
+        strength: λ.
+        head_strength: λ_head, for the parameters of the layer called `head`.
+        head: the name of the new layer, which has no pre-trained weights to stay near.
+    """
+
+    def __init__(self, strength: float, head_strength: float = 0.0, head: str = "head") -> None:
+        if strength < 0 or head_strength < 0:
+            raise InputError(
+                f"strength={strength}, head_strength={head_strength}: expected 0 or more."
+            )
+        self.strength, self.head_strength, self.head = strength, head_strength, head
+        self.anchor: dict[str, Tensor] | None = None
+
+    def anchor_at(self, model: nn.Module) -> "L2SP":
+        """Remember the weights as they are now; without this call, `fit` does it at its start."""
+        # clone(): an alias would move with the weights, and the penalty would always be 0
+        self.anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
+        return self
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """Bind the penalty to a model; refuse an optimizer that decays the weights too."""
+        if any(group.get("weight_decay", 0) > 0 for group in optimizer.param_groups):
+            raise InputError(
+                "the optimizer has weight_decay, which pulls the weights to 0 while L2SP pulls "
+                "them to their start; expected weight_decay=0."
+            )
+        if self.anchor is None:
+            self.anchor_at(model)
+        self._pulled, self._anchors, self._rates = [], [], []
+        for name, parameter in model.named_parameters():
+            new = name.startswith(f"{self.head}.")
+            self._pulled.append(parameter)
+            self._rates.append(self.head_strength if new else self.strength)
+            start = torch.zeros_like(parameter) if new else self.anchor[name]
+            self._anchors.append(start.to(parameter.device))
+
+    def _trainable(self) -> list[tuple[Tensor, Tensor, float]]:
+        triples = zip(self._pulled, self._anchors, self._rates, strict=True)
+        return [(p, a, rate) for p, a, rate in triples if p.grad is not None and rate > 0]
+
+    @torch.no_grad()
+    def add_gradients(self) -> None:
+        """Add 2λ(θ − θ_pre) to the gradients, for all parameters in three calls."""
+        if not (active := self._trainable()):
+            return
+        weights, anchors, rates = (list(part) for part in zip(*active, strict=True))
+        pull = torch._foreach_sub(weights, anchors)
+        torch._foreach_mul_(pull, [2 * rate for rate in rates])
+        torch._foreach_add_([weight.grad for weight in weights], pull)
+
+    @torch.no_grad()
+    def value(self) -> float:
+        """Return λ‖θ − θ_pre‖² + λ_head‖θ_head‖², over all parameters."""
+        squares = [
+            rate * (p - a).double().square().sum()
+            for p, a, rate in zip(self._pulled, self._anchors, self._rates, strict=True)
+        ]
+        return float(sum(square.item() for square in squares))

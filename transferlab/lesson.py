@@ -1,0 +1,176 @@
+"""What a lesson calls besides the cores: its settings, and the claims that it must prove."""
+
+import os
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from transferlab.device import choose_device
+from transferlab.errors import InputError
+from transferlab.evaluate import Interval, interval
+
+PROFILES = ("smoke", "class", "full")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The settings of one run of a lesson.
+
+    Attributes:
+        profile: "smoke" (does it run?), "class" (what is taught) or "full" (real data and weights).
+        device: "cpu" or "cuda".
+        seed: the first seed; a lesson that repeats uses seed, seed + 1, ….
+    """
+
+    profile: str
+    device: str
+    seed: int
+    started: float = field(default_factory=time.perf_counter, repr=False)
+
+    def __str__(self) -> str:
+        threads = f", {torch.get_num_threads()} threads" if self.device == "cpu" else ""
+        return f"profile {self.profile}, device {self.device}{threads}, seed {self.seed}"
+
+
+def start(profile: str = "class", device: str = "auto", seed: int = 0) -> Run:
+    """Begin a lesson: check its parameters and print them.
+
+    The environment variables TRANSFERLAB_PROFILE and TRANSFERLAB_DEVICE, when set, win over the
+    parameters: tests run the same notebook in another profile without changing it. With
+    TRANSFERLAB_OFFLINE=1 every connection to another machine raises an error from now on.
+    """
+    profile = os.environ.get("TRANSFERLAB_PROFILE") or profile
+    device = os.environ.get("TRANSFERLAB_DEVICE") or device
+    if profile not in PROFILES:
+        raise InputError(f"profile={profile!r} is unknown; expected one of {', '.join(PROFILES)}.")
+    if not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed={seed!r}: expected a whole number, 0 or more.")
+    if os.environ.get("TRANSFERLAB_OFFLINE"):
+        forbid_network()
+    run = Run(profile, str(choose_device(device)), seed)
+    print(run)
+    return run
+
+
+def forbid_network() -> None:
+    """From now on, let this process connect to its own machine only."""
+    if getattr(socket.socket.connect, "offline", False):
+        return
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else "localhost"  # a path: a local socket
+        if not (host in ("localhost", "::1") or str(host).startswith("127.")):
+            raise OSError(f"this lesson runs without a network; it tried to reach {host}")
+        return connect(self, address)
+
+    connect_here.offline = True
+    socket.socket.connect = connect_here
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One measured sentence: what is claimed, the interval found, and whether it holds."""
+
+    name: str
+    found: Interval
+    holds: bool
+    unit: str
+    target: float | None
+
+
+class Claims:
+    """The claims of a lesson, collected while it runs, shown and asserted at its end.
+
+    In the profile "class" a claim that does not hold raises an AssertionError. "smoke" is too
+    short to prove anything, and "full" may run on other data, so both only show the table.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run, self.claims = run, []
+
+    def positive(
+        self, name: str, differences: Sequence[float], unit: str = "", target: float | None = None
+    ) -> None:
+        """Claim that a paired difference is above 0: its whole 95 % interval must be.
+
+        Args:
+            differences: one per seed, such as accuracy of B minus accuracy of A in points.
+            target: the size we hope for; it is shown beside the result and not asserted.
+        """
+        found = interval(differences)
+        self.claims.append(Claim(name, found, found.low > 0, unit, target))
+
+    def below(self, name: str, values: Sequence[float], limit: float, unit: str = "") -> None:
+        """Claim that a mean lies below a limit: its whole 95 % interval must."""
+        found = interval(values)
+        name = f"{name} (below {limit:g})"
+        self.claims.append(Claim(name, found, found.high < limit, unit, None))
+
+    def fact(self, name: str, holds: bool) -> None:
+        """Claim something that does not depend on chance."""
+        nothing = float("nan")
+        self.claims.append(
+            Claim(name, Interval(nothing, nothing, nothing, 1), bool(holds), "", None)
+        )
+
+    def show(self) -> "ClaimsTable":
+        """Return the table of claims; in the profile "class", raise when one does not hold."""
+        broken = [claim for claim in self.claims if not claim.holds]
+        if broken and self.run.profile == "class":
+            raise AssertionError(
+                "not shown by this run: "
+                + "; ".join(f"{c.name}: {c.found} {c.unit}".strip() for c in broken)
+            )
+        return ClaimsTable(self.claims, asserted=self.run.profile == "class")
+
+
+class ClaimsTable:
+    """The claims with their numbers; Jupyter shows it when it is a cell's last line."""
+
+    def __init__(self, claims: Sequence[Claim], asserted: bool) -> None:
+        self.claims, self.asserted = list(claims), asserted
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        rows = []
+        for claim in self.claims:
+            by_chance = claim.found.n > 1
+            measured = f"{claim.found} {claim.unit}".strip() if by_chance else ""
+            target = "" if claim.target is None else f"≥ {claim.target:g}"
+            runs = str(claim.found.n) if by_chance else ""
+            rows.append((claim.name, measured, target, runs, "yes" if claim.holds else "no"))
+        return rows
+
+    HEADER = ("claim", "mean [95 % interval]", "target", "seeds", "holds")
+
+    def __repr__(self) -> str:
+        table = [self.HEADER, *self._rows()]
+        widths = [max(len(row[column]) for row in table) for column in range(len(self.HEADER))]
+        text = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in table
+        ]
+        return "\n".join([text[0], "-" * (sum(widths) + 8), *text[1:]])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None):
+        head = "".join(f"<th>{name}</th>" for name in self.HEADER)
+        body = "".join(
+            "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>"
+            for row in self._rows()
+        )
+        html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        records = [
+            {
+                "name": claim.name,
+                "mean": claim.found.mean if claim.found.n > 1 else None,
+                "low": claim.found.low if claim.found.n > 1 else None,
+                "high": claim.found.high if claim.found.n > 1 else None,
+                "unit": claim.unit,
+                "holds": claim.holds,
+            }
+            for claim in self.claims
+        ]
+        return {"text/html": html, "text/plain": repr(self)}, {"transferlab_claims": records}

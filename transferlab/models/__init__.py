@@ -1,0 +1,22 @@
+"""Networks: small ones to train live, torchvision's by name, and how weights are read."""
+
+from transferlab.models.backbone import Backbone, Normalize
+from transferlab.models.loading import backbone_names, load_backbone, save_weights
+from transferlab.models.resnet import narrow_resnet50, resnet20
+from transferlab.models.small import mlp, small_cnn
+from transferlab.models.weights import card, read_weights, shipped
+
+__all__ = [
+    "Backbone",
+    "Normalize",
+    "backbone_names",
+    "card",
+    "load_backbone",
+    "mlp",
+    "narrow_resnet50",
+    "read_weights",
+    "resnet20",
+    "save_weights",
+    "shipped",
+    "small_cnn",
+]

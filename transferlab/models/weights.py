@@ -1,0 +1,111 @@
+"""Reading weights safely: the file's hash, its format, its keys and its shapes are checked."""
+
+import hashlib
+import json
+import pickle
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from transferlab.errors import InputError
+
+SHIPPED = Path(__file__).parents[1] / "weights"  # small checkpoints that come with the package
+PREFIXES = ("module.", "_orig_mod.")  # left behind by DataParallel and torch.compile
+
+
+def shipped() -> list[str]:
+    """Return the names of the checkpoints that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.safetensors"))
+
+
+def card(name: str) -> dict[str, Any]:
+    """Return the card of a shipped checkpoint: data, command, seed, metrics, sha256."""
+    path = SHIPPED / f"{name}.json"
+    if not path.is_file():
+        raise InputError(f"no checkpoint {name!r} is shipped; there are {', '.join(shipped())}.")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
+    """Read a state dict from a `.safetensors` file or from a torch file, without running code.
+
+    A torch file is opened with `weights_only=True`; a checkpoint that holds its state dict under
+    `state_dict` or `model` is unpacked, and prefixes that wrappers leave behind are taken off. The
+    hash is compared with `expected_sha256`, or with the eight digits that torch's file names end
+    in (`resnet50-11ad3fa6.pth`).
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; expected a file of weights.")
+    in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
+    expected = expected_sha256 or (in_name.group(1) if in_name else "")
+    if expected and not (found := sha256(path)).startswith(expected):
+        raise InputError(
+            f"{path} is damaged or altered: its SHA-256 begins with {found[: len(expected)]}; "
+            f"expected {expected}. Delete it and fetch it again."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            content = safetensors.torch.load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds more than tensors and was not opened, because it could run code; "
+            "expected a state dict, saved with torch.save(model.state_dict(), path)."
+        ) from error
+    except (SafetensorError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is cut short or is not a file of weights.") from error
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise InputError(f"{path} holds no state dict; expected names with one tensor each.")
+    return {_without_prefix(name): tensor for name, tensor in content.items()}
+
+
+def _without_prefix(name: str) -> str:
+    for prefix in PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def load_into(model: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+    """Copy weights into a model; refuse those of another architecture, changing nothing.
+
+    Args:
+        source: where the weights came from, for the message.
+    """
+    own = model.state_dict()
+    optional = {name for name in own if name.endswith("num_batches_tracked")}
+    missing = sorted(own.keys() - weights.keys() - optional)
+    unexpected = sorted(weights.keys() - own.keys())
+    reshaped = [n for n in own.keys() & weights.keys() if own[n].shape != weights[n].shape]
+    if missing or unexpected:
+        raise InputError(
+            f"{source} belongs to another architecture: {len(missing)} tensors are missing"
+            f"{_example(missing)}, {len(unexpected)} are unknown{_example(unexpected)}."
+        )
+    if reshaped:
+        name = sorted(reshaped)[0]
+        raise InputError(
+            f"{source} belongs to another architecture: {name} has shape "
+            f"{tuple(weights[name].shape)}; expected {tuple(own[name].shape)}."
+        )
+    model.load_state_dict(weights, strict=False)  # only num_batches_tracked may be absent
+
+
+def _example(names: list[str]) -> str:
+    return f" (such as {names[0]})" if names else ""

@@ -1,0 +1,210 @@
+"""Every figure of the course: colour-blind safe, with units, intervals and a text for the blind."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from transferlab.errors import InputError
+from transferlab.evaluate import Evaluation, Interval
+
+if TYPE_CHECKING:
+    from transferlab.train import History
+
+# Okabe and Ito's palette (2008) keeps its differences for colour-blind eyes; markers and lines
+# differ as well, so that a black-and-white print can be read.
+STYLES = (
+    {"color": "#0072B2", "marker": "o", "linestyle": "-"},
+    {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    {"color": "#009E73", "marker": "^", "linestyle": "-."},
+    {"color": "#CC79A7", "marker": "D", "linestyle": ":"},
+    {"color": "#E69F00", "marker": "v", "linestyle": "-"},
+    {"color": "#56B4E9", "marker": "P", "linestyle": "--"},
+)
+
+
+class Plot:
+    """A finished figure with its alternative text; Jupyter shows it when it is a cell's last line.
+
+    Attributes:
+        figure: the matplotlib figure.
+        alt: what the figure shows, in words.
+    """
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        if not alt.strip():
+            raise InputError("alt is empty; expected a sentence that says what the figure shows.")
+        self.figure, self.alt = figure, alt
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None):
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+        png = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return {"image/png": png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure to a file; its ending says the format."""
+        self.figure.savefig(path, dpi=150)
+
+
+def _axes(columns: int = 1, width: float = 6.4, height: float = 3.8) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), layout="constrained")  # no pyplot: no global state
+    axes = list(figure.subplots(1, columns, squeeze=False)[0])
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+        axis.tick_params(labelsize=11)
+    return figure, axes
+
+
+def _label(axis: Axes, x: str, y: str, title: str = "") -> None:
+    axis.set_xlabel(x, fontsize=12)
+    axis.set_ylabel(y, fontsize=12)
+    axis.set_title(title, fontsize=13)
+
+
+def curves(
+    x: Sequence[float],
+    series: Mapping[str, Sequence[Interval]],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+    log_x: bool = False,
+) -> Plot:
+    """Draw one line per entry of `series`, with its interval at every point.
+
+    Args:
+        x: the positions, such as labels per class.
+        series: name of each line → one interval per position.
+    """
+    figure, [axis] = _axes()
+    for (name, intervals), style in zip(series.items(), STYLES, strict=False):
+        mean = np.array([i.mean for i in intervals])
+        low, high = (np.array([getattr(i, end) for i in intervals]) for end in ("low", "high"))
+        axis.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
+        axis.errorbar(x, mean, [mean - low, high - mean], label=name, capsize=3, lw=2, **style)
+    if log_x:
+        axis.set_xscale("log")
+        axis.set_xticks(list(x), labels=[f"{value:g}" for value in x])
+        axis.minorticks_off()
+    _label(axis, x_label, y_label, title)
+    axis.legend(fontsize=11, frameon=False)
+    return Plot(figure, alt)
+
+
+def bars(
+    values: Mapping[str, Interval], *, x_label: str, alt: str, title: str = "", zero: bool = True
+) -> Plot:
+    """Draw one horizontal bar per entry, with its interval and its number.
+
+    Args:
+        zero: start the axis at zero; False leaves the range to the data.
+    """
+    figure, [axis] = _axes(height=1.2 + 0.5 * len(values))
+    names, intervals = list(values), list(values.values())
+    mean = np.array([i.mean for i in intervals])
+    errors = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
+    colors = [STYLES[number % len(STYLES)]["color"] for number in range(len(names))]
+    axis.barh(names, mean, xerr=errors, color=colors, alpha=0.85, capsize=4, height=0.6)
+    axis.invert_yaxis()  # the first entry on top, as in the table
+    for row, found in enumerate(intervals):
+        axis.annotate(
+            f"{found.mean:.1f}",
+            (max(found.high, 0), row),
+            (6, 0),
+            "data",
+            "offset points",
+            va="center",
+        )
+    axis.margins(x=0.12)
+    if not zero:
+        low, high = min(i.low for i in intervals), max(i.high for i in intervals)
+        axis.set_xlim(low - 0.15 * (high - low), high + 0.15 * (high - low))
+    _label(axis, x_label, "", title)
+    return Plot(figure, alt)
+
+
+def lines(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+    log_y: bool = False,
+) -> Plot:
+    """Draw plain lines without intervals, name → (x, y)."""
+    figure, [axis] = _axes()
+    for (name, (x, y)), style in zip(series.items(), STYLES, strict=False):
+        axis.plot(x, y, label=name, lw=2, ms=5, markevery=max(1, len(x) // 12), **style)
+    if log_y:
+        axis.set_yscale("log")
+    _label(axis, x_label, y_label, title)
+    axis.legend(fontsize=11, frameon=False)
+    return Plot(figure, alt)
+
+
+def history(found: "History", *, alt: str) -> Plot:
+    """Draw the loss of each epoch, and beside it the validation accuracy when there is one."""
+    has_accuracy = bool(found.val_accuracy)
+    figure, axes = _axes(columns=2 if has_accuracy else 1, width=9 if has_accuracy else 6.4)
+    epochs = range(1, found.epochs + 1)
+    axes[0].plot(epochs, found.loss, label="training", lw=2, **STYLES[0])
+    if found.val_loss:
+        axes[0].plot(epochs, found.val_loss, label="validation", lw=2, **STYLES[1])
+        axes[0].legend(fontsize=11, frameon=False)
+    _label(axes[0], "epoch", "loss (nats per sample)")
+    if has_accuracy:
+        axes[1].plot(epochs, [100 * a for a in found.val_accuracy], lw=2, **STYLES[1])
+        _label(axes[1], "epoch", "validation accuracy (%)")
+    return Plot(figure, alt)
+
+
+def images(
+    x: Tensor, captions: Sequence[str], *, alt: str, columns: int = 10, title: str = ""
+) -> Plot:
+    """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption."""
+    rows = -(-len(x) // columns)
+    figure = Figure(figsize=(0.85 * columns, 1.05 * rows + 0.4 * bool(title)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis in grid:
+        axis.axis("off")
+    for axis, image, caption in zip(grid, x.detach().cpu(), captions, strict=False):
+        picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+        axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(caption, fontsize=11, pad=2)
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return Plot(figure, alt)
+
+
+def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
+    """Draw a confusion matrix: rows are true classes, columns what the model said."""
+    counts = found.confusion.numpy()
+    side = 2.2 + 0.42 * len(counts)
+    figure, [axis] = _axes(width=side + 0.6, height=side)
+    axis.grid(visible=False)
+    axis.imshow(counts, cmap="Blues")
+    axis.set_xticks(range(len(counts)), labels=found.classes, rotation=45, ha="right")
+    axis.set_yticks(range(len(counts)), labels=found.classes)
+    for row, column in np.argwhere(counts > 0):
+        dark = counts[row, column] > counts.max() / 2
+        axis.text(
+            column,
+            row,
+            str(counts[row, column]),
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if dark else "black",
+        )
+    _label(axis, "predicted class", "true class", title)
+    return Plot(figure, alt)
