@@ -1,0 +1,109 @@
+# TransferLab on Linux and macOS. Type `make help`. (Windows: see README.md.)
+
+# smoke, class or full
+PROFILE ?= class
+# auto, cpu or cuda
+DEVICE ?= auto
+# such as '04_code/*'; nothing means all
+LESSONS ?=
+
+VENV  ?= .venv
+BIN   := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+# The first that is Python 3.11 or newer makes .venv; PYTHON=/path/to/python comes before all.
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
+
+# A student bundle has no tests: there only the notebooks are to be opened.
+comma  := ,
+EXTRAS ?= $(if $(wildcard tests),notebook$(comma)teach$(comma)test,notebook)
+
+# TORCH_INDEX=https://download.pytorch.org/whl/cpu gets torch without its 3 GB of CUDA libraries.
+TORCH_INDEX ?=
+INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+# With a folder of wheels (see `make wheelhouse`), set-up needs no network.
+WHEELHOUSE ?= $(wildcard wheelhouse)
+WHEELS := --no-index --find-links $(WHEELHOUSE)
+
+LESSON_FILES = $(sort $(wildcard course/[0-9]*/[0-9]*_*.ipynb solutions/*/exercises.ipynb))
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope
+
+.PHONY: help course test lab lint bench ledger exercises doctor wheelhouse clean
+.DELETE_ON_ERROR:
+
+help: ## show this list
+	@echo "Usage: make TARGET [PROFILE=class|smoke|full] [DEVICE=auto|cpu|cuda] [LESSONS='04_code/*']"
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+
+course: $(STAMP) ## run the lessons and write build/<profile>/report.html
+	@$(BIN)/transferlab run --profile '$(PROFILE)' --device '$(DEVICE)' \
+		$(foreach lesson,$(LESSONS),'$(lesson)')
+
+# Both stages run, and each of them can make the target fail.
+test: $(STAMP) ## run all tests: the package, then every lesson and every solved exercise
+	@status=0; \
+	$(PYTEST) tests --ignore=tests/benchmarks || status=1; \
+	if [ -n "$(LESSON_FILES)" ]; then \
+		TRANSFERLAB_PROFILE=smoke TRANSFERLAB_OFFLINE=1 OMP_NUM_THREADS=1 \
+			$(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=120 $(LESSON_FILES) \
+			|| status=1; \
+	fi; \
+	exit $$status
+
+lab: $(STAMP) ## open JupyterLab on the first lesson, for this machine only, with a token
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir='$(CURDIR)' \
+		--LabApp.default_url=/lab/tree/$(firstword $(filter course/%,$(LESSON_FILES)))
+
+lint: $(STAMP) ## check style and formatting of code and notebooks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+bench: $(STAMP) ## time the package beside others
+	@if [ -d tests/benchmarks ]; then $(BIN)/python -m pytest tests/benchmarks -s; \
+	else echo "There are no benchmarks yet (tests/benchmarks)."; fi
+
+ledger: $(STAMP) ## measure the lessons alone; rewrite ledger, headers and kept outputs
+	@$(BIN)/transferlab ledger $(foreach lesson,$(LESSONS),'$(lesson)')
+
+exercises: $(STAMP) ## make the student editions from solutions/
+	@$(BIN)/transferlab exercises
+
+doctor: $(STAMP) ## look at this machine and say what to do
+	@$(BIN)/transferlab doctor
+
+# The wheels fit one kind of machine and one Python: those of the machine that collects them.
+wheelhouse: $(VENV)/bin/python ## collect all wheels in wheelhouse/ for set-up without a network
+	$(BIN)/python -m pip wheel --wheel-dir wheelhouse $(INDEX) -c constraints.txt \
+		'.[notebook,teach,test]' pip setuptools
+	rm -f wheelhouse/transferlab-*.whl
+
+clean: ## remove build/ and caches; .venv and wheelhouse stay
+	rm -rf build .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@for python in $(PYTHONS); do \
+		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			"$$python" -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); \
+			echo "$$python cannot make a virtual environment; install its venv package." >&2; \
+			exit 1; \
+		fi; \
+		if [ "$$python" = "$(PYTHON)" ]; then \
+			echo "PYTHON=$(PYTHON) is not Python 3.11 or newer." >&2; exit 1; \
+		fi; \
+	done; \
+	echo "No Python 3.11 or newer was found; install one, or say where: make PYTHON=/path/to/python" >&2; \
+	exit 1
+
+# The stamp comes last: a set-up that was cut short is begun again.
+$(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@rm -f $@
+ifneq ($(WHEELHOUSE),)
+	$(BIN)/python -m pip install $(WHEELS) setuptools
+	$(BIN)/python -m pip install $(WHEELS) --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
+else
+	$(BIN)/python -m pip install $(INDEX) -c constraints.txt -e '.[$(EXTRAS)]'
+endif
+	@touch $@

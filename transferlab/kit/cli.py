@@ -1,0 +1,225 @@
+"""The command `transferlab`. Each command imports what it needs itself, so that help is fast."""
+
+import ast
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from transferlab.errors import InputError
+
+MISSING = "{name} is not installed; the command needs: pip install 'transferlab[notebook,teach]'"
+
+try:
+    import typer
+except ModuleNotFoundError as error:
+    sys.exit(MISSING.format(name=error.name))
+
+commands = typer.Typer(
+    help="Run, measure, check and hand out the TransferLab course.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Course = Annotated[Path, typer.Option(help="The folder that holds one folder per chapter.")]
+Solutions = Annotated[Path, typer.Option(help="The folder with the solved exercises.")]
+Build = Annotated[Path, typer.Option(help="The folder for everything that is made.")]
+Lessons = Annotated[
+    list[str] | None,
+    typer.Argument(help="Lessons, chapters or patterns such as '04_code/*'; none means all."),
+]
+Profile = Annotated[
+    str, typer.Option(help="smoke, class or full.", envvar="TRANSFERLAB_PROFILE", show_envvar=True)
+]
+Device = Annotated[
+    str, typer.Option(help="auto, cpu, cuda or mps.", envvar="TRANSFERLAB_DEVICE", show_envvar=True)
+]
+
+
+def app() -> None:
+    """Run the command; bad input ends in one sentence and the exit code 2."""
+    try:
+        commands()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("transferlab"):
+            raise
+        print(MISSING.format(name=error.name), file=sys.stderr)
+        sys.exit(2)
+
+
+@commands.command()
+def run(
+    lessons: Lessons = None,
+    profile: Profile = "class",
+    device: Device = "auto",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Lessons at once [one per core].")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("--set", help="Another parameter, as name=value.")
+    ] = None,
+    course: Course = Path("course"),
+    build: Build = Path("build"),
+) -> None:
+    """Run lessons without a screen and write a report that grows lesson by lesson.
+
+    Use it before a class, to see that everything works on this machine and how long it takes.
+
+    \b
+    Profiles: smoke proves that the lessons run, class is what is taught,
+    full takes real data and real weights and may use the network.
+
+    \b
+    Examples:
+      transferlab run
+      transferlab run '04_code/*' --profile smoke
+      transferlab run 01_background/01_why_pretrain --set seed=3
+    """
+    from transferlab.kit.ledger import read_ledger
+    from transferlab.kit.lessons import find_lessons
+    from transferlab.kit.progress import table
+    from transferlab.kit.run import run_lessons
+
+    results = run_lessons(
+        find_lessons(course, lessons or []),
+        profile,
+        device,
+        dict(_name_and_value(text) for text in parameter or []),
+        jobs=jobs,
+        build=build,
+        usual_seconds={name: entry["seconds"] for name, entry in read_ledger(course).items()},
+    )
+    print(f"\n{table(results)}\n")
+    failed = [result for result in results if result.status == "failed"]
+    for result in failed:
+        print(f"{result.lesson.name} failed: {result.error}")
+    print(f"Report: {build / profile / 'report.html'}")
+    print("Open the lessons in JupyterLab: make lab (or: transferlab lab)")
+    raise typer.Exit(1 if failed else 0)
+
+
+def _name_and_value(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not (equals and name.isidentifier()):
+        raise InputError(f"--set {text!r} is no parameter; expected name=value, such as seed=3.")
+    if name in ("profile", "device"):
+        raise InputError(f"--set {text!r}: use --{name} instead.")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+@commands.command()
+def lab(
+    lesson: Annotated[str, typer.Argument(help="The lesson to open; by default the first.")] = "*",
+    course: Course = Path("course"),
+) -> None:
+    """Open JupyterLab on a lesson; only this machine can reach it, with a token.
+
+    \b
+    Examples:
+      transferlab lab
+      transferlab lab 04_code/04_resnet50_new_head
+    """
+    import subprocess
+
+    from transferlab.kit.lessons import find_lessons
+
+    path = find_lessons(course, [lesson])[0].path.resolve()
+    root = course.resolve().parent
+    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    command.append(f"--ServerApp.root_dir={root}")
+    command.append(f"--LabApp.default_url=/lab/tree/{path.relative_to(root).as_posix()}")
+    raise typer.Exit(subprocess.call(command))
+
+
+@commands.command()
+def ledger(
+    lessons: Lessons = None, course: Course = Path("course"), build: Build = Path("build")
+) -> None:
+    """Measure lessons alone with two threads, and write seconds and memory into the course.
+
+    Use it after a lesson has changed: it updates course/ledger.json, the line of minutes and
+    seconds in each lesson's header, and the outputs kept in the notebooks.
+
+    \b
+    Examples:
+      transferlab ledger
+      transferlab ledger 01_background
+    """
+    from transferlab.kit.ledger import update_ledger
+    from transferlab.kit.progress import table
+
+    print(f"\n{table(update_ledger(course, lessons or [], build))}")
+
+
+@commands.command()
+def doctor(build: Build = Path("build")) -> None:
+    """Look at this machine: versions, device, cores, disk, memory, and what works without network.
+
+    Use it first when something does not work. It ends in OK or in a list of what to do.
+
+    \b
+    Example:
+      transferlab doctor
+    """
+    from transferlab.kit.doctor import examine
+
+    facts, to_do = examine(build)
+    width = max(len(name) for name in facts)
+    for name, text in facts.items():
+        print(f"{name:{width}}  {text}")
+    print()
+    for number, sentence in enumerate(to_do, start=1):
+        print(f"{number}. {sentence}")
+    if not to_do:
+        print("OK")
+    raise typer.Exit(1 if to_do else 0)
+
+
+@commands.command()
+def exercises(
+    chapters: Annotated[
+        list[str] | None, typer.Argument(help="Chapters such as 01_background; none means all.")
+    ] = None,
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Make the student editions of the exercises from the solved ones.
+
+    Use it after changing solutions/NN_chapter/exercises.ipynb. The solutions, hidden tests and
+    marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced.
+
+    \b
+    Examples:
+      transferlab exercises
+      transferlab exercises 01_background
+    """
+    from transferlab.kit.exercises import write_exercises
+
+    for path in write_exercises(solutions, course, chapters or []):
+        print(path)
+
+
+@commands.command()
+def release(
+    chapters: Annotated[list[str], typer.Argument(help="Chapters such as 01_background.")],
+    to: Annotated[Path, typer.Option(help="The zip file to write.")],
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Pack chapters for students into one zip file, without any solutions.
+
+    Students unpack it and type `make lab`, or follow its README.md.
+
+    \b
+    Example:
+      transferlab release 01_background 04_code --to bundle.zip
+    """
+    from transferlab.kit.release import write_bundle
+
+    names = write_bundle(chapters, to, course, solutions)
+    print(f"{to}: {len(names)} files")

@@ -1,0 +1,153 @@
+"""Looking at a machine: can the course run here, and if not, what is to be done?"""
+
+import contextlib
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = ("torch", "torchvision", "jupyterlab", "ipykernel", "papermill", "nbconvert", "nbgrader")
+# torch 2.n belongs to torchvision 0.(n + 15); from torch 2.14 on, torchvision 0.29 fits every torch
+OLDEST_TORCH, FREE_TORCH, FREE_TORCHVISION = 11, 14, 29
+ENOUGH_DISK_GIB, ENOUGH_MEMORY_GIB = 2, 4
+
+
+def examine(build: Path = Path("build")) -> tuple[dict[str, str], list[str]]:
+    """Return what was found, by name, and one sentence for each thing that has to be done."""
+    facts: dict[str, str] = {}
+    to_do: list[str] = []
+    for part in (_versions, _computing, _room, _offline, _kernel):
+        for name, text, sentence in part():
+            facts[name] = text
+            if sentence:
+                to_do.append(sentence)
+    name, text, sentence = _writable(build)
+    facts[name] = text
+    return facts, [*to_do, sentence] if sentence else to_do
+
+
+Finding = tuple[str, str, str]  # name, what was found, what to do (or nothing)
+
+
+def _versions() -> Iterator[Finding]:
+    yield "python", f"{platform.python_version()} ({sys.executable})", ""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+            yield package, found[package], ""
+        except PackageNotFoundError:
+            yield package, "missing", f"Install {package}: pip install -e '.[notebook,teach]'"
+    if "torch" in found and "torchvision" in found:
+        sentence = mismatch(found["torch"], found["torchvision"])
+        yield "torch + torchvision", "do not fit" if sentence else "fit", sentence
+
+
+def mismatch(torch_version: str, torchvision_version: str) -> str:
+    """Return what to do when the two do not fit, or an empty text."""
+    torch_minor, vision_minor = (
+        int(text.split(".")[1]) for text in (torch_version, torchvision_version)
+    )
+    if torch_minor < OLDEST_TORCH:
+        return f"Install torch 2.{OLDEST_TORCH} or newer; this is {torch_version}."
+    fits = vision_minor == torch_minor + 15 or (
+        torch_minor >= FREE_TORCH and vision_minor >= FREE_TORCHVISION
+    )
+    if fits:
+        return ""
+    wanted = min(torch_minor + 15, FREE_TORCHVISION)
+    return (
+        f"Install torchvision 0.{wanted}, which belongs to torch {torch_version}; "
+        f"this is {torchvision_version}."
+    )
+
+
+def _computing() -> Iterator[Finding]:
+    import torch
+
+    from transferlab.device import cpu_quota
+
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        names.append("mps")
+    yield "device", ", ".join(["cpu", *names]), ""
+    cores, threads = cpu_quota(), torch.get_num_threads()
+    sentence = ""
+    if threads > cores + 1:
+        sentence = (
+            f"Set OMP_NUM_THREADS={max(1, int(cores))}: torch starts {threads} threads, but this "
+            f"process may use {cores:g} cores. (`transferlab run` does so by itself.)"
+        )
+    yield "cpu", f"{cores:g} cores may be used, torch starts {threads} threads", sentence
+
+
+def _room() -> Iterator[Finding]:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    sentence = "" if free >= ENOUGH_DISK_GIB else f"Free {ENOUGH_DISK_GIB} GiB of disk."
+    yield "disk", f"{free:.1f} GiB free", sentence
+    try:
+        import psutil
+    except ModuleNotFoundError:
+        yield "memory", "unknown (psutil is missing)", ""
+        return
+    memory = psutil.virtual_memory()
+    available, total = memory.available / 2**30, memory.total / 2**30
+    with contextlib.suppress(OSError, ValueError):  # a container may have less than its host
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text()) / 2**30
+        total, available = min(total, limit), min(available, limit)
+    sentence = ""
+    if available < ENOUGH_MEMORY_GIB:
+        sentence = (
+            f"Close other programs: two lessons at once may need {ENOUGH_MEMORY_GIB} GiB of memory "
+            "(or run one at a time: transferlab run --jobs 1)."
+        )
+    yield "memory", f"{available:.1f} GiB available of {total:.1f} GiB", sentence
+
+
+def _offline() -> Iterator[Finding]:
+    from transferlab import data, models
+    from transferlab.data import places, real
+
+    yield "embedded data", f"digits ({len(data.digits())} images), letters (drawn when needed)", ""
+    shipped = models.shipped()
+    sentence = "" if shipped else "Install the package anew: its shipped weights are missing."
+    yield "shipped weights", ", ".join(shipped) or "none", sentence
+    present = real.present()
+    yield "real data", ", ".join(n for n, here in present.items() if here) or "none", ""
+    yield "not here", ", ".join(n for n, here in present.items() if not here) or "nothing", ""
+    weights = sorted(
+        path.name
+        for folder in places.weights_folders()
+        if folder.is_dir()
+        for path in folder.iterdir()
+        if path.suffix in (".pth", ".pt", ".th", ".safetensors")
+    )
+    yield "real weights", ", ".join(weights) or "none (only `full` needs them)", ""
+    for variable in ("TRANSFERLAB_DATA", "TORCH_HOME"):
+        value = os.environ.get(variable)
+        missing = value and not Path(value).expanduser().is_dir()
+        sentence = f"Set {variable} to a folder that exists; {value} does not." if missing else ""
+        yield variable, value or "not set", sentence
+
+
+def _kernel() -> Iterator[Finding]:
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+    except ModuleNotFoundError:
+        yield "kernel", "missing", "Install Jupyter: pip install -e '.[notebook]'"
+        return
+    kernels = KernelSpecManager().find_kernel_specs()
+    sentence = (
+        "" if "python3" in kernels else "Make a kernel: python -m ipykernel install --sys-prefix"
+    )
+    yield "kernel", kernels.get("python3", "none is called python3"), sentence
+
+
+def _writable(build: Path) -> Finding:
+    folder = next(path for path in (build.resolve(), *build.resolve().parents) if path.exists())
+    if folder.is_dir() and os.access(folder, os.W_OK):
+        return "build folder", f"{build.resolve()} can be written", ""
+    return "build folder", f"{build.resolve()} cannot be written", f"Make {folder} writable."

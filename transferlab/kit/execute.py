@@ -1,0 +1,130 @@
+"""Run one notebook in a process of its own, and say on standard output how it goes.
+
+`run.py` starts this file, not the module: so nothing of transferlab, and no torch, is imported
+here, and the memory and the threads belong to the lesson alone.
+"""
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from pathlib import Path
+
+import papermill
+import psutil
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+
+def tell(**event: object) -> None:
+    """Write one line that `run.py` reads."""
+    print(json.dumps({"event": event}), flush=True)
+
+
+class TellingEngine(NBClientEngine):
+    """papermill's own engine; it also tells when a code cell is done."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs) -> None:
+        """Run the cells, as papermill does."""
+        complete, done = nb_man.cell_complete, 0
+
+        def complete_and_tell(cell, cell_index=None, **more) -> None:
+            nonlocal done
+            complete(cell, cell_index=cell_index, **more)
+            if is_own_code(cell):
+                done += 1
+                tell(cells_done=done)
+
+        nb_man.cell_complete = complete_and_tell
+        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+def is_own_code(cell) -> bool:
+    """Return whether a cell is code of the lesson, not the parameters that papermill put in."""
+    return cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+
+
+class PeakMemory(threading.Thread):
+    """Looks ten times a second how much memory all processes below this one use together."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.bytes = 0
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        """Look until `stop` is called."""
+        while not self.stopped.wait(0.1):
+            total = 0
+            for process in psutil.Process().children(recursive=True):
+                with contextlib.suppress(psutil.Error):  # it has just ended
+                    total += process.memory_info().rss
+            self.bytes = max(self.bytes, total)
+
+    def stop(self) -> float:
+        """Return the peak in MiB: what was seen, or what the system kept if that is more."""
+        self.stopped.set()
+        self.join()
+        with contextlib.suppress(ImportError):  # Windows has no such record
+            import resource
+
+            largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+            self.bytes = max(self.bytes, largest * (1 if sys.platform == "darwin" else 1024))
+        return self.bytes / 2**20
+
+
+def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, object]) -> str:
+    """Run a notebook and return what went wrong, or an empty text."""
+    papermill_engines.register("telling", TellingEngine)
+    try:
+        papermill.execute_notebook(
+            source,
+            target,
+            parameters,
+            engine_name="telling",
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            cwd=cwd,
+        )
+    except PapermillExecutionError as error:
+        first_line = error.source.strip().partition("\n")[0]
+        last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
+        if not last_line.startswith(error.ename):
+            last_line = f"{error.ename}: {last_line}"
+        # papermill has put two cells of its own before the failing one by now
+        cells = json.loads(target.read_text(encoding="utf-8"))["cells"][: error.cell_index + 3]
+        return f"code cell {count_own_code(cells)} ({first_line}): {last_line}"
+    except DeadKernelError:
+        cells = json.loads(target.read_text(encoding="utf-8"))["cells"]
+        begun = [cell for cell in cells if cell["metadata"]["papermill"].get("start_time")]
+        return (
+            f"the kernel died in code cell {count_own_code(begun)}; "
+            "the usual reason is that the memory was full."
+        )
+    except RuntimeError as error:
+        return f"the kernel did not start: {error}"
+    return ""
+
+
+def count_own_code(cells: list[dict]) -> int:
+    """Return how many of these cells are code of the lesson."""
+    tagged = [cell for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])]
+    return sum(cell["cell_type"] == "code" for cell in cells) - len(tagged)
+
+
+def main(source: str, target: str, cwd: str, parameters: str) -> None:
+    """Run one notebook; every argument comes from `run.py`."""
+    memory = PeakMemory()
+    memory.start()
+    started = time.perf_counter()
+    error = run_notebook(Path(source), Path(target), Path(cwd), json.loads(parameters))
+    seconds = time.perf_counter() - started
+    tell(seconds=seconds, peak_mib=memory.stop(), error=error)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

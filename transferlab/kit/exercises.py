@@ -1,0 +1,106 @@
+"""The student edition of the exercises, made from the solved source by nbgrader."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from transferlab.errors import InputError
+from transferlab.kit.notebooks import (
+    clean_notebook,
+    notebook_text,
+    read_json,
+    read_notebook,
+    source_of,
+    write_text,
+)
+
+EXERCISES = "exercises.ipynb"
+SECRET_REGION = re.compile(
+    r"BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)[^\n]*\n(.*?)^[^\n]*END \1", re.DOTALL | re.MULTILINE
+)
+SHORT = 12  # lines of so few characters, such as `return loss`, say nothing
+
+
+def chapters_with_exercises(solutions: Path, chapters: Iterable[str] = ()) -> list[str]:
+    """Return the chapters that have solved exercises; only those asked for, if any are."""
+    found = sorted(path.parent.name for path in solutions.glob(f"*/{EXERCISES}"))
+    for chapter in chapters:
+        if chapter not in found:
+            raise InputError(
+                f"{solutions} has no exercises for {chapter!r}; "
+                f"there are {', '.join(found) or 'none'}."
+            )
+    return [chapter for chapter in found if chapter in chapters or not chapters]
+
+
+def student_edition(solved: Path) -> str:
+    """Return the text of the student edition of a solved exercise notebook.
+
+    nbgrader's own steps do the work, in the order of its `generate_assignment`, without its
+    database. (Its command would also empty the chapter's folder, where the lessons are.)
+    """
+    from nbgrader import preprocessors as steps
+    from traitlets.config import Config
+
+    config = Config()
+    config.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError()"}
+    notebook = clean_notebook(read_notebook(solved))
+    resources: dict[str, object] = {}
+    for step in (
+        steps.LockCells,
+        steps.ClearSolutions,
+        steps.ClearOutput,
+        steps.CheckCellMetadata,
+        steps.ClearHiddenTests,
+        steps.ClearMarkScheme,
+        steps.ComputeChecksums,
+        steps.CheckCellMetadata,
+    ):
+        try:
+            notebook, resources = step(config=config).preprocess(notebook, resources)
+        except Exception as error:  # nbgrader raises whatever fits, often a bare RuntimeError
+            raise InputError(f"{solved}: nbgrader's {step.__name__} says: {error}") from error
+    return notebook_text(notebook)
+
+
+def write_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[Path]:
+    """Write the student edition of each chapter and return the files."""
+    texts = {
+        course / chapter / EXERCISES: student_edition(solutions / chapter / EXERCISES)
+        for chapter in chapters_with_exercises(solutions, chapters)
+    }
+    for path, text in texts.items():
+        write_text(path, text)
+    return list(texts)
+
+
+def stale_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[str]:
+    """Return the chapters whose student edition is not what its source would give now."""
+    stale = []
+    for chapter in chapters_with_exercises(solutions, chapters):
+        path = course / chapter / EXERCISES
+        expected = student_edition(solutions / chapter / EXERCISES)
+        if not path.is_file() or path.read_text(encoding="utf-8") != expected:
+            stale.append(chapter)
+    return stale
+
+
+def secret_lines(solved: Path) -> set[str]:
+    """Return the lines of a solved notebook that no student may see.
+
+    These are the lines of solutions, hidden tests and marking schemes, unless they are too short
+    to say anything or stand openly elsewhere in the same notebook.
+    """
+    hidden: list[str] = []
+    shown: list[str] = []
+    for cell in read_json(solved)["cells"]:
+        source = source_of(cell)
+        regions = [match.group(2) for match in SECRET_REGION.finditer(source)]
+        is_solution = cell["metadata"].get("nbgrader", {}).get("solution", False)
+        if is_solution and "BEGIN SOLUTION" not in source:  # nbgrader takes out the whole cell
+            hidden += source.splitlines()
+        else:
+            hidden += [line for region in regions for line in region.splitlines()]
+            shown += SECRET_REGION.sub("", source).splitlines()
+    stripped = {line.strip() for line in hidden} - {line.strip() for line in shown}
+    return {line for line in stripped if len(line) > SHORT}

@@ -1,0 +1,87 @@
+"""A bundle for students: chosen chapters, the package, and nothing that gives answers away."""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transferlab.errors import InputError
+from transferlab.kit.exercises import (
+    EXERCISES,
+    chapters_with_exercises,
+    secret_lines,
+    stale_exercises,
+)
+from transferlab.kit.lessons import find_lessons
+from transferlab.kit.notebooks import read_json
+
+TOP_FILES = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "Makefile")
+FOLDER = "transferlab-course"  # what the bundle unpacks to
+EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip file knows: the same bytes every time
+
+
+def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Path) -> list[str]:
+    """Write the zip file and return the names in it.
+
+    The package goes in whole, with `kit`: it holds no answers, and `transferlab doctor` helps
+    students too. Solutions and tests (which hold wrong answers with comments) stay out.
+    """
+    for chapter in chapters:
+        if not (course / chapter).is_dir():
+            names = sorted(path.name for path in course.glob("[0-9][0-9]_*") if path.is_dir())
+            raise InputError(f"{course} has no chapter {chapter!r}; there are {', '.join(names)}.")
+    with_exercises = [c for c in chapters_with_exercises(solutions) if c in chapters]
+    for chapter in with_exercises:
+        if stale_exercises(solutions, course, [chapter]):
+            raise InputError(
+                f"{course / chapter / EXERCISES} is not up to date with its source; "
+                "run `transferlab exercises` first."
+            )
+        check_nothing_leaks(solutions / chapter / EXERCISES, course / chapter / EXERCISES)
+    root = course.resolve().parent
+    files = [lesson.path.resolve() for lesson in find_lessons(course, chapters)]
+    files += [(course / chapter / EXERCISES).resolve() for chapter in with_exercises]
+    files += [root / name for name in (*TOP_FILES, f"{course.name}/ledger.json")]
+    files += [
+        path
+        for path in (root / "transferlab").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    for path in files:
+        if not path.is_file():
+            raise InputError(f"{path} does not exist, but belongs into the bundle.")
+    named = {path.relative_to(root).as_posix(): path for path in files}
+    _write_zip(to, {name: named[name].read_bytes() for name in sorted(named)})
+    return sorted(named)
+
+
+def check_nothing_leaks(solved: Path, student: Path) -> None:
+    """Raise when a line of the solutions can be found anywhere in the student edition."""
+    texts = "\n".join(_texts(read_json(student)))
+    for line in sorted(secret_lines(solved)):
+        if line in texts:
+            raise InputError(f"{student} gives away a line of the solutions: {line!r}.")
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [text for item in value for text in _texts(item)] if isinstance(value, list) else []
+
+
+def _write_zip(to: Path, files: dict[str, bytes]) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = to.with_name(f".{to.name}.{os.getpid()}.tmp")
+    try:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as bundle:
+            for name, content in files.items():
+                entry = zipfile.ZipInfo(f"{FOLDER}/{name}", EARLIEST)
+                entry.external_attr = 0o644 << 16
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                bundle.writestr(entry, content)
+        unfinished.replace(to)
+    finally:
+        unfinished.unlink(missing_ok=True)
