@@ -7,6 +7,7 @@ here, and the memory and the threads belong to the lesson alone.
 import contextlib
 import json
 import sys
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -34,7 +35,8 @@ class TellingEngine(NBClientEngine):
         def complete_and_tell(cell, cell_index=None, **more) -> None:
             nonlocal done
             complete(cell, cell_index=cell_index, **more)
-            if is_own_code(cell):
+            failed = cell.metadata.papermill.get("exception") or sys.exc_info()[0]  # dead kernel
+            if is_own_code(cell) and not failed:
                 done += 1
                 tell(cells_done=done)
 
@@ -91,7 +93,7 @@ def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, ob
             cwd=cwd,
         )
     except PapermillExecutionError as error:
-        first_line = error.source.strip().partition("\n")[0]
+        first_line = textwrap.shorten(error.source.strip().partition("\n")[0], 60, placeholder=" …")
         last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
         if not last_line.startswith(error.ename):
             last_line = f"{error.ename}: {last_line}"

@@ -70,8 +70,8 @@ class Progress:
             self.bars.remove_task(self.tasks.pop(name))
         line = f"{result.status:6} {name}  {result.time_text}  ({done}/{len(results)})"
         left = time_left(results, self.jobs, self.usual_seconds, self.pace)
-        if left and left[""]:
-            line += f"  about {duration(left[''])} left"
+        if left and done < len(results):
+            line += f"  {_left_text(left[''])}"
         self._print(line)
         if result.error:
             self._print(f"       {result.error}")
@@ -81,7 +81,7 @@ class Progress:
         if not self.bars:
             return
         left = time_left(results, self.jobs, self.usual_seconds, self.pace) or {}
-        texts = {name: f"about {duration(seconds)} left" for name, seconds in left.items()}
+        texts = {name: _left_text(seconds) for name, seconds in left.items()}
         for result in results:
             if result.status == "running":
                 task = self.tasks[name := result.lesson.name]
@@ -94,6 +94,10 @@ class Progress:
             self.bars.console.print(line, markup=False, highlight=False)
         else:
             print(line, flush=True)
+
+
+def _left_text(seconds: float) -> str:
+    return f"about {duration(seconds)} left" if seconds >= 1 else "nearly done"
 
 
 def _bars() -> "Bars":

@@ -1,0 +1,166 @@
+"""Student editions and bundles: nothing that gives an answer away."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from toy_course import write_lesson, write_solved
+
+from transferlab.errors import InputError
+from transferlab.kit import exercises, release
+
+ROOT = Path(__file__).parents[2]
+SECRETS = (
+    "return 2 * number + 40",
+    "a hidden message",
+    "Because labels are few.",
+    "Two points for the axes.",
+    "an output that gives it away",
+)
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small course with one exercise, as the commands expect it, in the current folder."""
+    write_lesson(tmp_path / "course", "01_a/01_one", "x = 1")
+    write_lesson(tmp_path / "course", "02_b/01_two", "x = 1")
+    write_solved(tmp_path / "solutions", "01_a")
+    exercises.write_exercises(tmp_path / "solutions", tmp_path / "course")
+    (tmp_path / "course" / "ledger.json").write_text("{}")
+    for name in release.TOP_FILES:
+        (tmp_path / name).write_text(name)
+    for name in ("transferlab/train.py", "transferlab/__pycache__/train.pyc", "tests/test_a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("pass")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_student_edition_holds_the_questions_and_no_answers(house: Path) -> None:
+    text = (house / "course/01_a/exercises.ipynb").read_text()
+    assert not [secret for secret in SECRETS if secret in text]
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    code, checks, essay, task = notebook.cells[1:]
+    assert (
+        code.source == "def double(number):\n    # YOUR CODE HERE\n    raise NotImplementedError()"
+    )
+    assert checks.source == "assert callable(double)"
+    assert essay.source == "YOUR ANSWER HERE"
+    assert task.source.strip() == "Draw it."
+    assert checks.metadata.nbgrader.points == 2
+    assert (checks.metadata.editable, checks.metadata.deletable) == (False, False)
+    assert checks.metadata.nbgrader.checksum
+
+
+def test_the_student_edition_is_the_same_every_time(house: Path) -> None:
+    solved = house / "solutions/01_a/exercises.ipynb"
+    texts = {exercises.student_edition(solved) for _ in range(2)}
+    assert texts == {(house / "course/01_a/exercises.ipynb").read_text()}
+
+
+def test_making_exercises_leaves_the_lessons_alone(house: Path, command: Callable) -> None:
+    lesson = house / "course/01_a/01_one.ipynb"
+    before = lesson.read_text()
+    code, output, _ = command("exercises", "01_a")
+    assert (code, output) == (0, "course/01_a/exercises.ipynb\n")
+    assert lesson.read_text() == before
+    assert sorted(p.name for p in lesson.parent.iterdir()) == ["01_one.ipynb", "exercises.ipynb"]
+
+
+def test_an_unmarked_solution_is_refused_with_the_file(house: Path) -> None:
+    solved = house / "solutions/01_a/exercises.ipynb"
+    notebook = nbformat.read(solved, as_version=4)
+    del notebook.cells[1].metadata["nbgrader"]
+    nbformat.write(notebook, solved)
+    with pytest.raises(
+        InputError, match=r"exercises.ipynb: nbgrader's ClearSolutions says: Solution"
+    ):
+        exercises.student_edition(solved)
+
+
+def test_a_changed_source_makes_its_edition_stale(house: Path) -> None:
+    solutions, course = house / "solutions", house / "course"
+    assert exercises.stale_exercises(solutions, course) == []
+    solved = solutions / "01_a/exercises.ipynb"
+    solved.write_text(solved.read_text().replace("Write a function.", "Write two."))
+    assert exercises.stale_exercises(solutions, course) == ["01_a"]
+
+
+def test_a_bundle_holds_what_students_need_and_nothing_else(house: Path, command: Callable) -> None:
+    code, output, error = command("release", "01_a", "--to", "bundle.zip")
+    assert (code, error) == (0, "")
+    with zipfile.ZipFile("bundle.zip") as bundle:
+        names = {name.removeprefix("transferlab-course/") for name in bundle.namelist()}
+        content = b"".join(bundle.read(name) for name in bundle.namelist()).decode()
+    inside = {"course/01_a/01_one.ipynb", "course/01_a/exercises.ipynb", "course/ledger.json"}
+    assert names == {*release.TOP_FILES, *inside, "transferlab/train.py"}
+    assert not [secret for secret in SECRETS if secret in content]
+    assert f"{len(names)} files" in output
+
+
+def test_a_bundle_is_the_same_every_time(house: Path) -> None:
+    bundles = []
+    for name in ("one.zip", "two.zip"):
+        release.write_bundle(["01_a", "02_b"], Path(name), Path("course"), Path("solutions"))
+        bundles.append(Path(name).read_bytes())
+    assert bundles[0] == bundles[1]
+
+
+def leak(house: Path) -> None:
+    """Let the edition be made by something that forgets to take the answers out."""
+    student = house / "course/01_a/exercises.ipynb"
+    student.write_text(student.read_text().replace("raise NotImplementedError()", SECRETS[0]))
+
+
+def spoil(house: Path) -> None:
+    student = house / "course/01_a/exercises.ipynb"
+    student.write_text(student.read_text().replace("Write a function.", "Write it."))
+
+
+@pytest.mark.parametrize(
+    ("prepare", "chapter", "sentence"),
+    [
+        (lambda house: None, "07_none", "course has no chapter '07_none'; there are 01_a, 02_b."),
+        (spoil, "01_a", "not up to date with its source; run `transferlab exercises` first."),
+        (lambda house: (house / "LICENSE").unlink(), "01_a", "LICENSE does not exist"),
+    ],
+)
+def test_a_bundle_is_refused_with_one_sentence(
+    house: Path, command: Callable, prepare, chapter, sentence
+) -> None:
+    prepare(house)
+    before = sorted(path.name for path in house.iterdir())
+    code, output, error = command("release", chapter, "--to", "bundle.zip")
+    assert (code, output) == (2, "")
+    assert sentence in error
+    assert len(error.strip().splitlines()) == 1
+    assert sorted(path.name for path in house.iterdir()) == before
+
+
+def test_a_leak_is_found_even_when_the_edition_counts_as_fresh(
+    house: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leak(house)
+    monkeypatch.setattr(release, "stale_exercises", lambda *arguments: [])
+    with pytest.raises(InputError, match="gives away a line of the solutions: 'return 2"):
+        release.write_bundle(["01_a"], Path("bundle.zip"), Path("course"), Path("solutions"))
+    assert not Path("bundle.zip").exists()
+
+
+def test_secret_lines_leave_out_what_is_shown_elsewhere(tmp_path: Path) -> None:
+    solved = write_solved(tmp_path, "01_a", answer="assert callable(double)")
+    assert exercises.secret_lines(solved) == {
+        "assert double(1) == 42, 'a hidden message'",
+        "Because labels are few.",
+        "Two points for the axes.",
+    }
+
+
+def test_the_real_student_editions_are_fresh() -> None:
+    solutions, course = ROOT / "solutions", ROOT / "course"
+    if not exercises.chapters_with_exercises(solutions):
+        pytest.skip("there are no exercises yet")
+    assert exercises.stale_exercises(solutions, course) == [], "run `transferlab exercises`"
