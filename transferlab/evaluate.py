@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy import special
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
@@ -109,5 +109,6 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     if not np.isfinite(numbers).all():
         raise InputError(f"an interval needs finite values; found {numbers.tolist()}.")
     mean = numbers.mean()
-    half = stats.t.ppf((1 + level) / 2, len(numbers) - 1) * stats.sem(numbers)
+    standard_error = numbers.std(ddof=1) / np.sqrt(len(numbers))
+    half = special.stdtrit(len(numbers) - 1, (1 + level) / 2) * standard_error
     return Interval(float(mean), float(mean - half), float(mean + half), len(numbers))

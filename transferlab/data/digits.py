@@ -1,6 +1,5 @@
 """Real handwritten digits that every scikit-learn installation carries."""
 
-import sklearn.datasets
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -22,7 +21,9 @@ def digits(size: int = 8, channels: int = 1) -> MemoryDataset:
         raise InputError(f"digits: size={size} is too small; expected 8 or more.")
     if channels not in (1, 3):
         raise InputError(f"digits: channels={channels}; expected 1 (grey) or 3 (colour).")
-    raw = sklearn.datasets.load_digits()
+    from sklearn.datasets import load_digits  # here, because it takes a second to import
+
+    raw = load_digits()
     x = torch.tensor(raw.images, dtype=torch.float32)[:, None] / 16
     return MemoryDataset(
         enlarge(x, size).expand(-1, channels, -1, -1).contiguous(),
