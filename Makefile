@@ -6,6 +6,8 @@ PROFILE ?= class
 DEVICE ?= auto
 # such as '04_code/*'; nothing means all
 LESSONS ?=
+# more for JupyterLab, such as --allow-root in a container
+LAB_FLAGS ?=
 
 VENV  ?= .venv
 BIN   := $(VENV)/bin
@@ -54,7 +56,7 @@ test: $(STAMP) ## run all tests: the package, then every lesson and every solved
 
 lab: $(STAMP) ## open JupyterLab on the first lesson, for this machine only, with a token
 	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir='$(CURDIR)' \
-		--LabApp.default_url=/lab/tree/$(firstword $(filter course/%,$(LESSON_FILES)))
+		--LabApp.default_url=/lab/tree/$(firstword $(filter course/%,$(LESSON_FILES))) $(LAB_FLAGS)
 
 lint: $(STAMP) ## check style and formatting of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -74,9 +76,10 @@ doctor: $(STAMP) ## look at this machine and say what to do
 
 # The wheels fit one kind of machine and one Python: those of the machine that collects them.
 wheelhouse: $(VENV)/bin/python ## collect all wheels in wheelhouse/ for set-up without a network
-	$(BIN)/python -m pip wheel --wheel-dir wheelhouse $(INDEX) -c constraints.txt \
-		'.[notebook,teach,test]' pip setuptools
-	rm -f wheelhouse/transferlab-*.whl
+	$(BIN)/python -m pip wheel --wheel-dir build/wheelhouse $(INDEX) -c constraints.txt \
+		'.[notebook,teach,test]' setuptools
+	rm -rf wheelhouse build/wheelhouse/transferlab-*.whl
+	mv build/wheelhouse wheelhouse
 
 clean: ## remove build/ and caches; .venv and wheelhouse stay
 	rm -rf build .pytest_cache .ruff_cache *.egg-info
@@ -101,7 +104,7 @@ $(VENV)/bin/python:
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@rm -f $@
 ifneq ($(WHEELHOUSE),)
-	$(BIN)/python -m pip install $(WHEELS) setuptools
+	$(BIN)/python -m pip install $(WHEELS) -c constraints.txt setuptools
 	$(BIN)/python -m pip install $(WHEELS) --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
 else
 	$(BIN)/python -m pip install $(INDEX) -c constraints.txt -e '.[$(EXTRAS)]'

@@ -70,6 +70,14 @@ def test_making_exercises_leaves_the_lessons_alone(house: Path, command: Callabl
     assert sorted(p.name for p in lesson.parent.iterdir()) == ["01_one.ipynb", "exercises.ipynb"]
 
 
+def test_making_exercises_cleans_the_source_and_keeps_its_answers(house: Path) -> None:
+    solved = house / "solutions/01_a/exercises.ipynb"
+    once = solved.read_text()
+    assert not [secret for secret in SECRETS if secret not in once]
+    exercises.write_exercises(house / "solutions", house / "course")
+    assert solved.read_text() == once
+
+
 def test_an_unmarked_solution_is_refused_with_the_file(house: Path) -> None:
     solved = house / "solutions/01_a/exercises.ipynb"
     notebook = nbformat.read(solved, as_version=4)

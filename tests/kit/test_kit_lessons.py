@@ -85,15 +85,17 @@ def test_cleaning_takes_out_the_noise_and_keeps_the_results() -> None:
     clean = clean_notebook(noisy_notebook())
     (cell,) = clean.cells
     assert cell.metadata == {"tags": ["kept"]}
-    assert cell.execution_count is None
+    assert cell.execution_count == 1  # the injected cell is gone
     stream, plot = cell.outputs
     assert stream.text == "one\ntwo\n"
-    assert (plot.data, plot.metadata, plot.execution_count) == (
-        {"text/plain": "7"},
-        {"keep": "me"},
-        None,
-    )
+    assert (plot.data, plot.metadata) == ({"text/plain": "7"}, {"keep": "me"})
+    assert plot.execution_count == 1
     assert set(clean.metadata) == {"kernelspec", "language_info", "transferlab"}
+
+
+def test_a_cell_that_was_never_run_gets_no_number() -> None:
+    clean = clean_notebook(v4.new_notebook(cells=[v4.new_code_cell("7")]))
+    assert clean.cells[0].execution_count is None
 
 
 def test_cleaning_twice_changes_nothing() -> None:
@@ -185,7 +187,9 @@ NOTEBOOKS = sorted([*COURSE.glob("*/*.ipynb"), *COURSE.parent.glob("solutions/*/
 def test_the_course_is_clean(path: Path) -> None:
     read_json(path)
     expected = notebook_text(clean_notebook(read_notebook(path)))
-    assert path.read_text(encoding="utf-8") == expected, "run `transferlab ledger` on it"
+    assert path.read_text(encoding="utf-8") == expected, (
+        "run `transferlab ledger` or `transferlab exercises`"
+    )
 
 
 def test_the_course_has_no_stale_headers() -> None:

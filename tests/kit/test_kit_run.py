@@ -162,7 +162,8 @@ def test_a_lesson_that_hangs_is_ended(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ended after 5 s" in capsys.readouterr().out
 
 
-def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_a_termination_end_everything(tmp_path: Path, ending: signal.Signals) -> None:
     write_lesson(tmp_path / "course", "01_a/01_hangs", "import time\ntime.sleep(600)")
     command = [sys.executable, "-c", "from transferlab.kit.cli import app; app()", "run"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
@@ -171,7 +172,7 @@ def test_ctrl_c_ends_everything(tmp_path: Path) -> None:
     while len(family := psutil.Process(process.pid).children(recursive=True)) < 2:
         assert time.monotonic() < deadline, "no kernel was started"
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     assert process.wait(timeout=30) != 0
     process.stdout.close()
     _, alive = psutil.wait_procs(family, timeout=10)

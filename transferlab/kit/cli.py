@@ -77,11 +77,15 @@ def run(
       transferlab run '04_code/*' --profile smoke
       transferlab run 01_background/01_why_pretrain --set seed=3
     """
+    import signal
+
     from transferlab.kit.ledger import read_ledger
     from transferlab.kit.lessons import find_lessons
     from transferlab.kit.progress import table
     from transferlab.kit.run import run_lessons
 
+    # Whoever ends this program, and be it politely, ends its lessons too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     results = run_lessons(
         find_lessons(course, lessons or []),
         profile,
@@ -191,7 +195,8 @@ def exercises(
     """Make the student editions of the exercises from the solved ones.
 
     Use it after changing solutions/NN_chapter/exercises.ipynb. The solutions, hidden tests and
-    marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced.
+    marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced, and
+    the solved notebook loses the timestamps and the like that a run leaves behind.
 
     \b
     Examples:

@@ -64,14 +64,17 @@ def student_edition(solved: Path) -> str:
 
 
 def write_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[Path]:
-    """Write the student edition of each chapter and return the files."""
-    texts = {
-        course / chapter / EXERCISES: student_edition(solutions / chapter / EXERCISES)
-        for chapter in chapters_with_exercises(solutions, chapters)
-    }
-    for path, text in texts.items():
-        write_text(path, text)
-    return list(texts)
+    """Write the student edition of each chapter and return the files.
+
+    The solved notebooks themselves lose what a run leaves behind in their metadata.
+    """
+    chapters = chapters_with_exercises(solutions, chapters)
+    editions = {chapter: student_edition(solutions / chapter / EXERCISES) for chapter in chapters}
+    for chapter, text in editions.items():  # only now, when all of them could be made
+        solved = solutions / chapter / EXERCISES
+        write_text(solved, notebook_text(clean_notebook(read_notebook(solved))))
+        write_text(course / chapter / EXERCISES, text)
+    return [course / chapter / EXERCISES for chapter in chapters]
 
 
 def stale_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[str]:

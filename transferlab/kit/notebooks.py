@@ -1,5 +1,6 @@
 """Reading, writing and cleaning notebook files."""
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -68,12 +69,13 @@ def has_tag(cell: dict[str, Any], tag: str) -> bool:
 def clean_notebook(notebook: "NotebookNode") -> "NotebookNode":
     """Return a copy without what changes from run to run, so that Git shows real changes only.
 
-    Text and outputs stay. Cells that papermill added, execution counts, timestamps, the state of
-    widgets and the output of progress bars go.
+    Text and outputs stay. Cells that papermill added, timestamps, the state of widgets and the
+    output of progress bars go. Cells that were run are numbered from the top, as after "Restart
+    and run all"; without a number, nbval would call their outputs left over.
     """
     import nbformat
 
-    clean = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    clean = copy.deepcopy(notebook)
     clean.metadata = nbformat.from_dict(
         {"kernelspec": KERNEL, "language_info": {"name": "python"}}
         | {key: notebook.metadata[key] for key in ("transferlab",) if key in notebook.metadata}
@@ -81,24 +83,28 @@ def clean_notebook(notebook: "NotebookNode") -> "NotebookNode":
     clean.cells = [
         cell for cell in clean.cells if not MADE_BY_THE_RUN & set(cell.metadata.get("tags", []))
     ]
+    number = 0
     for cell in clean.cells:
-        kept = {key: cell.metadata[key] for key in CELL_METADATA if cell.metadata.get(key)}
-        kept |= {key: False for key in ("deletable", "editable") if cell.metadata.get(key) is False}
-        cell.metadata = nbformat.from_dict(kept)
+        metadata = {key: cell.metadata[key] for key in CELL_METADATA if key in cell.metadata}
+        if not metadata.get("tags"):
+            metadata.pop("tags", None)  # papermill adds an empty list to every cell
+        cell.metadata = nbformat.from_dict(metadata)
         if cell.cell_type == "code":
-            cell.execution_count = None
-            cell.outputs = _clean_outputs(cell.outputs)
+            number += 1
+            cell.outputs = _clean_outputs(cell.outputs, number)
+            was_run = cell.outputs or cell.execution_count is not None
+            cell.execution_count = number if was_run else None
     return clean
 
 
-def _clean_outputs(outputs: list["NotebookNode"]) -> list["NotebookNode"]:
+def _clean_outputs(outputs: list["NotebookNode"], number: int) -> list["NotebookNode"]:
     kept: list[NotebookNode] = []
     for output in outputs:
         progress_bar = output.get("name") == "stderr" or WIDGET in output.get("data", {})
         if progress_bar:
             continue
         if output.output_type == "execute_result":
-            output.execution_count = None
+            output.execution_count = number
         together = kept and output.output_type == kept[-1].output_type == "stream"
         if together:  # how a text is cut into pieces depends on the kernel's timing
             kept[-1].text += output.text
