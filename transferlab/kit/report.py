@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+from transferlab.kit.formulas import draw_formulas
 from transferlab.kit.notebooks import read_json, read_notebook, write_text
 from transferlab.kit.results import Result, duration
 
@@ -56,9 +57,11 @@ class Report:
         from nbconvert import HTMLExporter
         from pygments.formatters import HtmlFormatter
 
-        body, _ = HTMLExporter(template_name="basic").from_notebook_node(
-            read_notebook(result.notebook)
-        )
+        notebook = read_notebook(result.notebook)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = draw_formulas(cell.source)
+        body, _ = HTMLExporter(template_name="basic").from_notebook_node(notebook)
         page = self.templates.get_template("report_lesson.html").render(
             result=result,
             body=body,
