@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from transferlab import plots
 from transferlab.checkpoint import load_checkpoint, save_checkpoint
-from transferlab.data import batches
+from transferlab.data import FreshDataset, batches, labels
 from transferlab.device import choose_device, rng_state, seeded, set_rng_state
 from transferlab.errors import InputError
 from transferlab.evaluate import evaluate
@@ -119,7 +119,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "rmsprop": torch.optim.RMSprop,
-    "sgd": lambda parameters, lr, **fused: torch.optim.SGD(parameters, lr, momentum=0.9, **fused),
+    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9),
 }
 SCHEDULES = ("constant", "cosine")
 
@@ -174,6 +174,7 @@ def fit(
     """
     where = choose_device(device)
     _check_budget(train, epochs, steps, batch_size, lr, optimizer, schedule)
+    _check_labels(model, train)
     model.to(where)  # before the optimizer is made, which keeps the parameters it is given
     order = torch.Generator().manual_seed(seed)
     loader = batches(train, batch_size, shuffle=True, generator=order, device=where)
@@ -181,18 +182,21 @@ def fit(
     total_epochs = math.ceil(total_steps / len(loader))
     groups = groups or [{"params": list(model.parameters())}]
     if isinstance(optimizer, str):
-        fused = where.type in ("cpu", "cuda") and optimizer != "rmsprop"
+        # Fused SGD cannot start the momentum of layers that are unfrozen later; fused Adam can.
+        fused = where.type in ("cpu", "cuda") and optimizer in ("adam", "adamw")
         engine = OPTIMIZERS[optimizer](groups, lr=lr, **({"fused": True} if fused else {}))
     else:
         engine = optimizer(groups)
     scheduler = _scheduler(engine, schedule, total_steps)
+    settings = {"batch_size": batch_size, "lr": lr, "seed": seed, "schedule": schedule}
+    settings |= {"samples": len(train), "penalty": _describe(penalty)}
+    settings["optimizer"] = type(engine).__name__
+    settings["parameters in each group"] = [len(group["params"]) for group in engine.param_groups]
     if penalty is not None:
         penalty.prepare(model, engine)
 
     history = History()
-    state = _State(model, engine, scheduler, order, history, where)
-    settings = {"batch_size": batch_size, "lr": lr, "seed": seed, "schedule": schedule}
-    settings["samples"] = len(train)
+    state = _State(model, engine, scheduler, penalty, order, history, where)
     if schedule != "constant":  # a schedule is a plan for the whole run, so its length counts
         settings["steps"] = total_steps
 
@@ -210,6 +214,8 @@ def fit(
             started = time.perf_counter()
             if unfreeze is not None:
                 unfreeze(model, epoch)
+            if not any(parameter.requires_grad for parameter in model.parameters()):
+                raise InputError("the model has no trainable parameter left; unfreeze a layer.")
             taken = history.steps[-1] if history.steps else 0
             loss = train_one_epoch(
                 model,
@@ -247,6 +253,7 @@ class _State:
     model: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler | None
+    penalty: Penalty | None
     order: torch.Generator
     history: History
     device: torch.device
@@ -256,6 +263,7 @@ class _State:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,
+            "anchor": getattr(self.penalty, "anchor", None),  # where L2SP pulls to
             "rng": rng_state(self.device),
             "order": self.order.get_state(),  # the sampler's position
             "history": asdict(self.history),
@@ -266,6 +274,9 @@ class _State:
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.scheduler is not None:
             self.scheduler.load_state_dict(saved["scheduler"])
+        if saved["anchor"] is not None:
+            self.penalty.anchor = saved["anchor"]
+            self.penalty.prepare(self.model, self.optimizer)
         set_rng_state(saved["rng"], self.device)
         self.order.set_state(saved["order"])
         for name, values in saved["history"].items():
@@ -301,6 +312,30 @@ def _check_budget(
         )
 
 
+def _check_labels(model: nn.Module, train: Dataset) -> None:
+    """Refuse labels that a classifier of ours has no output for; a GPU would only say "assert"."""
+    outputs = getattr(model, "num_classes", None)
+    if outputs is None or isinstance(train, FreshDataset):
+        return
+    try:
+        found = int(labels(train).max())
+    except InputError:  # the data set does not tell its labels
+        return
+    if found >= outputs:
+        raise InputError(
+            f"the data has label {found}, but the model has {outputs} outputs; "
+            f"expected labels 0 to {outputs - 1}."
+        )
+
+
+def _describe(penalty: Penalty | None) -> str:
+    """Say which penalty it is and how strong, to compare it with a checkpoint's."""
+    if penalty is None:
+        return "none"
+    numbers = {k: v for k, v in vars(penalty).items() if isinstance(v, int | float | str)}
+    return f"{type(penalty).__name__}({', '.join(f'{k}={v}' for k, v in numbers.items())})"
+
+
 def _scheduler(optimizer: Optimizer, schedule: str, total_steps: int) -> LRScheduler | None:
     if schedule == "constant":
         return None
@@ -316,18 +351,6 @@ def _check_same_run(
     path: str | Path,
 ) -> None:
     """Refuse the checkpoint of another run, before anything is changed."""
-    for name, value in settings.items():
-        if (before := saved["settings"].get(name)) != value:
-            raise InputError(
-                f"{path} belongs to another run: it has {name}={before}, this run {name}={value}; "
-                "use the same settings or another file."
-            )
-    steps = saved["history"]["steps"]
-    if steps and steps[-1] < total_steps and steps[-1] % steps_per_epoch:
-        raise InputError(
-            f"{path} ends after {steps[-1]} steps, in the middle of an epoch of {steps_per_epoch}; "
-            f"it cannot go on to {total_steps}. Use another file."
-        )
     shapes = {name: tuple(tensor.shape) for name, tensor in saved["model"].items()}
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if shapes != expected:
@@ -335,4 +358,21 @@ def _check_same_run(
         raise InputError(
             f"{path} belongs to another architecture: {odd} has shape {shapes.get(odd)}; "
             f"expected {expected.get(odd)}."
+        )
+    for name, value in settings.items():
+        if (before := saved["settings"].get(name)) != value:
+            raise InputError(
+                f"{path} belongs to another run: it has {name}={before}, this run {name}={value}; "
+                "use the same settings or another file."
+            )
+    steps = saved["history"]["steps"]
+    if steps and steps[-1] > total_steps:
+        raise InputError(
+            f"{path} has taken {steps[-1]} steps already; this run asks for {total_steps}. "
+            "Ask for more, or use another file."
+        )
+    if steps and steps[-1] < total_steps and steps[-1] % steps_per_epoch:
+        raise InputError(
+            f"{path} ends after {steps[-1]} steps, in the middle of an epoch of {steps_per_epoch}; "
+            f"it cannot go on to {total_steps}. Use another file."
         )

@@ -44,10 +44,12 @@ class MemoryDataset(Dataset):
                 f"range; expected 0 to {len(classes) - 1} for {len(classes)} classes."
             )
         if x.is_floating_point() and not torch.isfinite(x.sum()):
-            bad = (~torch.isfinite(x)).flatten(1).any(1).nonzero()[0]
-            raise InputError(
-                f"{name}: sample {int(bad)} holds NaN or infinite values; expected finite numbers."
-            )
+            bad = (~torch.isfinite(x)).reshape(len(x), -1).any(1).nonzero().flatten()
+            if len(bad):  # a sum can overflow although every number is finite
+                raise InputError(
+                    f"{name}: sample {int(bad[0])} holds NaN or infinite values; "
+                    "expected finite numbers."
+                )
         self.x, self.y, self.classes, self.name = x, y.long(), list(classes), name
 
     def __len__(self) -> int:
@@ -210,6 +212,8 @@ class Batches:
             self.dataset: Dataset = dataset.to(self.device)
         else:
             self.dataset = dataset
+            if isinstance(dataset, FreshDataset) and generator is None:
+                self.generator = torch.Generator().manual_seed(0)
             # One core is left for the training step; a container's quota counts, not its host.
             self.workers = max(0, int(cpu_quota()) - 1) if workers is None else workers
 
@@ -224,9 +228,8 @@ class Batches:
         return self._from_loader()
 
     def _drawn(self, data: FreshDataset) -> Iterator[tuple[Tensor, Tensor]]:
-        generator = self.generator or torch.Generator().manual_seed(0)
         for start in range(0, self.num_samples, self.batch_size):
-            x, y = data.draw(min(self.batch_size, self.num_samples - start), generator)
+            x, y = data.draw(min(self.batch_size, self.num_samples - start), self.generator)
             yield x.to(self.device), y.to(self.device)
 
     def _from_memory(self, data: MemoryDataset) -> Iterator[tuple[Tensor, Tensor]]:
@@ -246,17 +249,22 @@ class Batches:
 
     def _from_loader(self) -> Iterator[tuple[Tensor, Tensor]]:
         pin = self.device.type == "cuda"
+        # The order is drawn as in `_from_memory`, so that both kinds of data set give one order.
+        # The loader seeds its workers from a copy: it must not move the generator any further.
+        order = range(len(self.dataset))
+        if self.shuffle:
+            order = torch.randperm(len(order), generator=self.generator).tolist()
         loader = DataLoader(
             self.dataset,
             self.batch_size,
-            shuffle=self.shuffle,
-            generator=self.generator,
+            sampler=order,
+            generator=_copy(self.generator),
             drop_last=self.drop_last,
             num_workers=self.workers,
             collate_fn=_collate,
             pin_memory=pin,
         )
-        for x, y in loader:
+        for x, y in _sentences(loader):
             yield (
                 as_float(x.to(self.device, non_blocking=pin)),
                 y.to(self.device, non_blocking=pin),
@@ -271,6 +279,20 @@ def batches(dataset: Dataset, batch_size: int, **options: Any) -> Batches:
 def as_float(x: Tensor) -> Tensor:
     """Turn uint8 pixels in 0..255 into floats in 0..1; leave everything else as it is."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x
+
+
+def _copy(generator: torch.Generator | None) -> torch.Generator:
+    copy = torch.Generator()
+    copy.set_state(torch.get_rng_state() if generator is None else generator.get_state())
+    return copy
+
+
+def _sentences(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield a loader's batches; of a worker's error keep our sentence, not the traceback."""
+    try:
+        yield from loader
+    except InputError as error:
+        raise InputError(str(error).strip().rpartition("InputError: ")[2]) from None
 
 
 def _collate(samples: list[tuple[Any, int]]) -> tuple[Tensor, Tensor]:
@@ -294,7 +316,7 @@ def in_memory(dataset: Dataset, workers: int | None = None) -> MemoryDataset:
         num_workers=int(cpu_quota()) if workers is None else workers,
         collate_fn=_collate,
     )
-    x, y = zip(*loader, strict=True)
+    x, y = zip(*_sentences(loader), strict=True)
     names = getattr(dataset, "classes", None) or [
         str(i) for i in range(int(torch.cat(y).max()) + 1)
     ]

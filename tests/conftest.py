@@ -1,0 +1,58 @@
+"""What the tests share: real data when it is there, a tiny data set, the devices of this machine."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from transferlab.data import MemoryDataset
+
+HERE = Path(__file__).parent
+
+
+def _shared_folder() -> Path:
+    named = os.environ.get("TRANSFERLAB_DATA")
+    return Path(named) if named else HERE.parent.parent / "shared" / "data"
+
+
+@pytest.fixture
+def shared_data(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of real data and weights, also told to the package; skips when it is absent."""
+    folder = _shared_folder()
+    if not (folder / "README.md").is_file():
+        pytest.skip(f"needs real data and weights; {folder} is not there (set TRANSFERLAB_DATA)")
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared_data_session() -> Path:
+    """As `shared_data`, for fixtures that decode once for a whole file."""
+    folder = _shared_folder()
+    if not (folder / "README.md").is_file():
+        pytest.skip(f"needs real data and weights; {folder} is not there (set TRANSFERLAB_DATA)")
+    return folder
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def each_device(request: pytest.FixtureRequest) -> str:
+    """The CPU, and the GPU where there is one."""
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("needs a GPU; torch.cuda.is_available() is False here")
+    return request.param
+
+
+@pytest.fixture
+def points() -> Callable[..., MemoryDataset]:
+    """Return a function that makes `n` random points of `width` numbers, with labels by a rule."""
+
+    def make(n: int = 23, width: int = 5, classes: int = 3, seed: int = 0) -> MemoryDataset:
+        generator = torch.Generator().manual_seed(seed)
+        x = torch.randn(n, width, generator=generator)
+        rule = torch.randn(width, classes, generator=generator)
+        y = (x @ rule).argmax(1)
+        return MemoryDataset(x, y, [f"class {i}" for i in range(classes)], "points")
+
+    return make

@@ -1,0 +1,688 @@
+"""The loop and `fit`: the arithmetic of a step, bookkeeping, resume bit for bit, kill -9."""
+
+import json
+import math
+import os
+import random
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from transferlab import InputError, finetune, fit, freeze
+from transferlab.checkpoint import load_checkpoint
+from transferlab.data import MemoryDataset, batches, digits, fresh_letters, split
+from transferlab.models import small_cnn
+from transferlab.train import OPTIMIZERS, cross_entropy, train_one_epoch
+
+HERE = Path(__file__).parent
+
+
+class Plain(Dataset):
+    """A torch data set that is not ours: item by item, as tutorials write it."""
+
+    def __init__(self, data: MemoryDataset) -> None:
+        self.x, self.targets, self.classes = data.x, data.y.tolist(), data.classes
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int):
+        return self.x[index], self.targets[index]
+
+
+def net(seed: int = 0, width: int = 5, classes: int = 3, dropout: float = 0.0) -> nn.Sequential:
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(width, 16),
+        nn.BatchNorm1d(16),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(16, classes),
+    )
+
+
+def equal(a: nn.Module, b: nn.Module) -> bool:
+    one, two = a.state_dict(), b.state_dict()
+    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+
+
+# ---- one step ------------------------------------------------------------------------------------
+
+
+def test_one_sgd_step_is_the_one_computed_by_hand():
+    model = nn.Linear(1, 1, bias=False).double()
+    nn.init.constant_(model.weight, 3.0)
+    x = torch.tensor([[1.0], [2.0]], dtype=torch.float64)
+
+    def squares(model, batch):
+        x, y = batch
+        return (model(x).flatten() - y).square().mean()
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loss = train_one_epoch(model, [(x, torch.tensor([1.0, 1.0]))], squares, optimizer)
+    # residuals 3·1−1 = 2 and 3·2−1 = 5: loss (4+25)/2; gradient (2·2·1 + 2·5·2)/2 = 12
+    assert loss == pytest.approx(14.5, abs=1e-6)
+    assert model.weight.item() == pytest.approx(3.0 - 0.1 * 12, abs=1e-12)
+
+
+def test_a_step_agrees_with_a_loop_written_in_plain_torch(points):
+    data, mine, reference = points(), net(), net()
+    engine = torch.optim.SGD(mine.parameters(), lr=0.1, momentum=0.9)
+    loop = torch.optim.SGD(reference.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(3):
+        train_one_epoch(mine, batches(data, 8), cross_entropy, engine)
+        reference.train()
+        for start in range(0, 23, 8):
+            loop.zero_grad()
+            out = reference(data.x[start : start + 8])
+            F.cross_entropy(out, data.y[start : start + 8]).backward()
+            loop.step()
+    assert equal(mine, reference)
+
+
+def test_the_loss_is_weighted_by_samples_not_by_batches():
+    # 5 samples in batches of 4 and 1; the losses are the samples themselves: 0 0 0 0 | 10
+    x = torch.tensor([0.0, 0.0, 0.0, 0.0, 10.0])[:, None]
+    data = MemoryDataset(x, torch.zeros(5, dtype=torch.int64), ["only"])
+    model = nn.Linear(1, 1)
+
+    def loss_fn(model, batch):
+        return batch[0].mean() + 0 * model.weight.sum()
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    found = train_one_epoch(model, batches(data, 4), loss_fn, optimizer)
+    naive = np.mean([batch[0].mean().item() for batch in batches(data, 4)])
+    assert naive == 5.0
+    assert found == 2.0
+
+
+def test_the_loop_leaves_evaluation_mode_and_clears_old_gradients(points):
+    model = net().eval()
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e6)
+    fresh = net()
+    for each in (model, fresh):
+        optimizer = torch.optim.SGD(each.parameters(), lr=0.1)
+        train_one_epoch(each, batches(points(), 8), cross_entropy, optimizer)
+    assert model.training
+    assert equal(model, fresh)
+
+
+def test_augment_changes_what_the_model_sees_and_not_the_data(points):
+    data = points()
+    before, seen = data.x.clone(), []
+
+    def loss_fn(model, batch):
+        seen.append(batch[0].clone())
+        return cross_entropy(model, batch)
+
+    model = net()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    train_one_epoch(model, batches(data, 8), loss_fn, optimizer, augment=lambda x: x + 100)
+    assert torch.equal(torch.cat(seen), before + 100)
+    assert torch.equal(data.x, before)
+
+
+# ---- fit: budget and bookkeeping -----------------------------------------------------------------
+
+
+def test_epochs_and_steps_are_the_same_budget(points):
+    one, two = net(), net()
+    by_epochs = fit(one, points(), epochs=4, batch_size=8, progress=False)
+    by_steps = fit(two, points(), steps=12, batch_size=8, progress=False)
+    assert by_epochs.steps == by_steps.steps == [3, 6, 9, 12]
+    assert equal(one, two)
+
+
+def test_steps_stop_in_the_middle_of_an_epoch(points):
+    taken = []
+
+    def loss_fn(model, batch):
+        taken.append(len(batch[1]))
+        return cross_entropy(model, batch)
+
+    history = fit(net(), points(), steps=5, batch_size=8, loss_fn=loss_fn, progress=False)
+    assert taken == [8, 8, 7, 8, 8]
+    assert history.steps == [3, 5]
+
+
+def test_training_learns_and_the_history_says_so(points):
+    data = points(200)
+    history = fit(net(), data, val=data, epochs=20, lr=0.01, progress=False)
+    assert history.val_accuracy[-1] > 0.9 > history.val_accuracy[0]
+    assert history.loss[-1] < history.loss[0]
+    assert len(history.loss) == len(history.val_loss) == len(history.seconds) == 20
+    assert "20 epochs, 80 steps" in repr(history)
+
+
+def test_cosine_ends_at_zero_and_follows_the_formula(points):
+    rates = []
+
+    def spy(groups):
+        engine = torch.optim.SGD(groups, lr=0.4)
+        engine.register_step_pre_hook(lambda engine, *_: rates.append(engine.param_groups[0]["lr"]))
+        return engine
+
+    fit(net(), points(), steps=10, batch_size=8, optimizer=spy, schedule="cosine", progress=False)
+    expected = [0.4 * 0.5 * (1 + math.cos(math.pi * k / 10)) for k in range(10)]
+    assert rates == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_by_name_trains(points, name):
+    data = points(100)
+    history = fit(net(), data, epochs=5, lr=0.01, optimizer=name, progress=False)
+    assert history.loss[-1] < history.loss[0]
+
+
+def test_groups_have_their_own_learning_rates(points):
+    model = net()
+    before = [p.detach().clone() for p in model.parameters()]
+    groups = [
+        {"params": list(model[0].parameters()), "lr": 0.0},
+        {"params": list(model[1].parameters())},
+        {"params": list(model[4].parameters()), "lr": 1.0},
+    ]
+    fit(model, points(), epochs=1, lr=1e-3, optimizer="sgd", groups=groups, progress=False)
+    moved = [float((a - b).detach().abs().max()) for a, b in zip(model.parameters(), before)]
+    assert moved[0] == moved[1] == 0
+    assert 0 < moved[2] < moved[4]
+
+
+# ---- determinism ---------------------------------------------------------------------------------
+
+
+def test_same_seed_same_numbers_and_another_seed_others(points, each_device):
+    def run(seed):
+        model = net(dropout=0.5)
+        history = fit(
+            model, points(), epochs=3, batch_size=8, seed=seed, device=each_device, progress=False
+        )
+        return model, history.loss
+
+    (a, losses_a), (b, losses_b), (c, _) = run(1), run(1), run(2)
+    assert losses_a == losses_b
+    assert equal(a, b)
+    assert not equal(a, c)
+
+
+def test_fit_does_not_touch_the_callers_random_numbers(points):
+    def draw():
+        return random.random(), np.random.rand(), torch.rand(1).item()
+
+    def seed_all():
+        random.seed(1), np.random.seed(2), torch.manual_seed(3)
+
+    model = net(dropout=0.5)
+    seed_all()
+    expected = draw()
+    seed_all()
+    fit(model, points(), epochs=2, batch_size=8, progress=False)
+    assert draw() == expected
+
+
+def test_what_the_caller_drew_before_does_not_matter(points):
+    one, two = net(dropout=0.5), net(dropout=0.5)
+    torch.manual_seed(1)
+    fit(one, points(), epochs=2, batch_size=8, progress=False)
+    torch.manual_seed(2)
+    fit(two, points(), epochs=2, batch_size=8, progress=False)
+    assert equal(one, two)
+
+
+def test_validation_does_not_change_the_training(points):
+    one, two = net(dropout=0.5), net(dropout=0.5)
+    fit(one, points(), epochs=3, batch_size=8, progress=False)
+    fit(two, points(), val=points(seed=1), epochs=3, batch_size=8, progress=False)
+    assert equal(one, two)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_any_torch_dataset_trains_to_the_same_weights(points, monkeypatch, workers):
+    monkeypatch.setattr("transferlab.data.dataset.cpu_quota", lambda: workers + 1.0)
+    ours, plain = net(dropout=0.5), net(dropout=0.5)
+    a = fit(ours, points(), epochs=2, batch_size=8, progress=False)
+    b = fit(plain, Plain(points()), epochs=2, batch_size=8, progress=False)
+    assert a.loss == b.loss
+    assert equal(ours, plain)
+
+
+def test_fit_works_on_data_that_is_drawn_anew():
+    torch.manual_seed(0)
+    model = small_cnn(37)
+    history = fit(model, fresh_letters(256), epochs=2, batch_size=64, lr=3e-3, progress=False)
+    assert history.steps == [4, 8]
+    assert history.loss[1] < history.loss[0]
+
+
+# ---- resume --------------------------------------------------------------------------------------
+
+
+def run_in_two(make, data, path: Path, *, stop_at: int = 2, **options):
+    """Train 4 epochs at once, and again interrupted before epoch `stop_at`; return both."""
+    whole = make()
+    history = fit(whole, data, epochs=4, batch_size=8, progress=False, **fresh(options))
+
+    callback = options.get("unfreeze")
+
+    def interrupted(model, epoch):
+        if callback is not None:
+            callback(model, epoch)
+        if epoch == stop_at:
+            raise KeyboardInterrupt
+
+    first = {**fresh(options), "unfreeze": interrupted}
+    with pytest.raises(KeyboardInterrupt):
+        fit(make(), data, epochs=4, batch_size=8, checkpoint=path, progress=False, **first)
+    assert load_checkpoint(path)["history"]["steps"] == [3, 6][:stop_at]
+    torch.rand(7), np.random.rand(3), random.random()  # a new process has other random numbers
+    resumed = make()
+    later = fit(
+        resumed, data, epochs=4, batch_size=8, checkpoint=path, progress=False, **fresh(options)
+    )
+    return (whole, history), (resumed, later)
+
+
+def fresh(options: dict) -> dict:
+    """A penalty is made anew for every run, as in a new process."""
+    return {k: v() if k == "penalty" else v for k, v in options.items()}
+
+
+def staged(model: nn.Module, epoch: int) -> None:
+    """Head only, then everything."""
+    freeze(model, until="4" if epoch < 2 else None)
+
+
+RUNS = {
+    "plain": {},
+    "sgd with momentum": {"optimizer": "sgd", "lr": 0.05},
+    "cosine": {"schedule": "cosine", "lr": 0.01},
+    "penalty": {"penalty": lambda: finetune.L2SP(0.1, 0.01, head="4")},
+    "unfreezing": {"unfreeze": staged},
+    "augment": {"augment": lambda x: x + 0.1 * torch.randn_like(x)},
+    "everything": {
+        "schedule": "cosine",
+        "penalty": lambda: finetune.L2SP(0.1, 0.01, head="4"),
+        "unfreeze": staged,
+        "optimizer": "sgd",
+        "augment": lambda x: x + 0.1 * torch.randn_like(x),
+    },
+}
+
+
+@pytest.mark.parametrize("options", RUNS.values(), ids=RUNS)
+def test_an_interrupted_run_ends_bit_for_bit_like_a_whole_one(points, tmp_path, options):
+    path = tmp_path / "run.ckpt"
+    (whole, history), (resumed, later) = run_in_two(
+        lambda: net(dropout=0.3), points(), path, val=points(seed=5), **options
+    )
+    assert equal(whole, resumed)
+    assert history.loss == later.loss
+    assert history.penalty == later.penalty
+    assert history.val_loss == later.val_loss
+    assert history.steps == later.steps
+
+
+def test_two_and_two_epochs_equal_four(points, tmp_path, each_device):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False, "lr": 0.01}
+    options["device"] = each_device
+    whole, halves = net(dropout=0.3), net(dropout=0.3)
+    fit(whole, points(), epochs=4, checkpoint=tmp_path / "whole.ckpt", **options)
+    fit(halves, points(), epochs=2, checkpoint=path, **options)
+    assert not equal(whole, halves)
+    halves = net(dropout=0.3)
+    history = fit(halves, points(), epochs=4, checkpoint=path, **options)
+    assert history.epochs == 4
+    assert equal(whole, halves)
+    # the optimizer too, and every random state: the two files hold the same
+    one, two = load_checkpoint(tmp_path / "whole.ckpt"), load_checkpoint(path)
+    for content in (one, two):
+        content["history"]["seconds"] = None
+    assert flat(one).keys() == flat(two).keys()
+    for key, value in flat(one).items():
+        other = flat(two)[key]
+        same = torch.equal(value, other) if isinstance(value, torch.Tensor) else value == other
+        assert same, key
+
+
+def test_resume_without_random_state_would_differ(points, tmp_path):
+    """The naive checkpoint (weights and optimizer only) fails what the tests above demand."""
+    whole, naive = net(dropout=0.3), net(dropout=0.3)
+    options = {"batch_size": 8, "progress": False}
+    fit(whole, points(), epochs=4, **options)
+    engines = []
+
+    def engine(groups):
+        engines.append(torch.optim.Adam(groups, lr=1e-3))
+        if len(engines) == 2:
+            engines[1].load_state_dict(engines[0].state_dict())
+        return engines[-1]
+
+    fit(naive, points(), epochs=2, optimizer=engine, **options)
+    fit(naive, points(), epochs=2, optimizer=engine, **options)
+    assert not equal(whole, naive)
+
+
+def test_resuming_with_the_same_model_and_a_new_penalty_keeps_the_first_anchor(points, tmp_path):
+    """In a notebook the second cell passes the model that the first cell has trained."""
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False, "lr": 0.01}
+    whole, halves = net(), net()
+    fit(whole, points(), epochs=4, penalty=finetune.L2SP(0.5, head="4"), **options)
+    for epochs in (2, 4):
+        penalty = finetune.L2SP(0.5, head="4")
+        fit(halves, points(), epochs=epochs, penalty=penalty, checkpoint=path, **options)
+    assert equal(whole, halves)
+
+
+def flat(value, name: str = "") -> dict:
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list | tuple):
+        items = enumerate(value)
+    else:
+        return {name: value}
+    return {k: v for key, inner in items for k, v in flat(inner, f"{name}/{key}").items()}
+
+
+def test_a_finished_run_is_not_trained_again(points, tmp_path):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    one, two = net(), net(seed=9)
+    fit(one, points(), epochs=2, checkpoint=path, **options)
+    history = fit(two, points(), epochs=2, checkpoint=path, **options)
+    assert equal(one, two)
+    assert history.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"lr": 0.5}, "lr"),
+        ({"batch_size": 4}, "batch_size"),
+        ({"seed": 3}, "seed"),
+        ({"schedule": "cosine"}, "schedule"),
+        ({"optimizer": "sgd"}, "optimizer"),
+    ],
+)
+def test_resume_refuses_other_settings_and_changes_nothing(points, tmp_path, changed, found):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    fit(net(), points(), epochs=2, checkpoint=path, **options)
+    before, model, untouched = path.read_bytes(), net(seed=4), net(seed=4)
+    with pytest.raises(InputError, match=rf"run\.ckpt.*{found}"):
+        fit(model, points(), epochs=4, checkpoint=path, **{**options, **changed})
+    assert equal(model, untouched)
+    assert path.read_bytes() == before
+
+
+def test_resume_refuses_other_parameter_groups(points, tmp_path):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    fit(net(), points(), epochs=2, checkpoint=path, **options)
+    model, untouched = net(seed=4), net(seed=4)
+    groups = [{"params": list(model[:4].parameters())}, {"params": list(model[4:].parameters())}]
+    with pytest.raises(InputError, match=r"run\.ckpt.*group"):
+        fit(model, points(), epochs=4, checkpoint=path, groups=groups, **options)
+    assert equal(model, untouched)
+
+
+def test_resume_refuses_another_architecture_and_other_data(points, tmp_path):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    fit(net(), points(), epochs=2, checkpoint=path, **options)
+    torch.manual_seed(0)
+    other = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3))
+    before = {k: v.clone() for k, v in other.state_dict().items()}
+    with pytest.raises(InputError, match=r"run\.ckpt belongs to another architecture: \S+ has"):
+        fit(other, points(), epochs=4, checkpoint=path, **options)
+    assert all(torch.equal(before[k], v) for k, v in other.state_dict().items())
+    with pytest.raises(InputError, match=r"samples=23, this run samples=30"):
+        fit(net(), points(30), epochs=4, checkpoint=path, **options)
+
+
+def test_resume_refuses_another_penalty_and_fewer_epochs(points, tmp_path):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    penalty = finetune.L2SP(0.5, head="4")
+    fit(net(), points(), epochs=2, checkpoint=path, penalty=penalty, **options)
+    with pytest.raises(InputError, match=r"penalty=L2SP\(strength=0\.5.*penalty=none"):
+        fit(net(), points(), epochs=4, checkpoint=path, **options)
+    with pytest.raises(InputError, match=r"6 steps already; this run asks for 3"):
+        fit(net(), points(), epochs=1, checkpoint=path, penalty=penalty, **options)
+
+
+def test_resume_refuses_to_go_on_from_the_middle_of_an_epoch(points, tmp_path):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    fit(net(), points(), steps=5, checkpoint=path, **options)
+    with pytest.raises(InputError, match="after 5 steps, in the middle of an epoch of 3"):
+        fit(net(), points(), steps=9, checkpoint=path, **options)
+
+
+def test_resume_refuses_a_cut_checkpoint(points, tmp_path):
+    path, options = tmp_path / "run.ckpt", {"batch_size": 8, "progress": False}
+    fit(net(), points(), epochs=2, checkpoint=path, **options)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match=r"run\.ckpt is cut short"):
+        fit(net(), points(), epochs=4, checkpoint=path, **options)
+
+
+# ---- kill -9 -------------------------------------------------------------------------------------
+
+KILLED = """
+import hashlib, json, os, signal, sys
+from pathlib import Path
+import torch
+from torch import nn
+torch.set_num_threads(1)
+from transferlab import checkpoint, finetune, fit, freeze
+from transferlab.data import MemoryDataset
+from transferlab.train import cross_entropy
+
+folder = Path(sys.argv[1])
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def train(path, moment=None):
+    steps, writes = [0], [0]
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3)
+    )
+    x = torch.randn(50, 6)
+    data = MemoryDataset(x, x[:, :3].argmax(1), "abc")
+
+    def loss_fn(model, batch):
+        steps[0] += 1
+        if moment == "before the first checkpoint" and steps[0] == 3: die()
+        if moment == "in the middle of an epoch" and steps[0] == 17: die()
+        return cross_entropy(model, batch)
+
+    fsync, save, replace = os.fsync, torch.save, Path.replace
+    def counted_save(content, file):
+        writes[0] += 1
+        if moment == "while the file is written" and writes[0] == 3:
+            file.write(b"PK half of a checkpoint"); file.flush(); die()
+        return save(content, file)
+    def late_fsync(number):
+        if moment == "while the file goes to the disk" and writes[0] == 3: die()
+        return fsync(number)
+    def late_replace(self, target):
+        if moment == "before it is renamed" and writes[0] == 3: die()
+        moved = replace(self, target)
+        if moment == "after it is renamed" and writes[0] == 3: die()
+        return moved
+    torch.save, os.fsync, Path.replace = counted_save, late_fsync, late_replace
+
+    def unfreeze(model, epoch):
+        freeze(model, until="4" if epoch < 2 else None)
+
+    fit(model, data, epochs=6, batch_size=8, lr=0.01, schedule="cosine", optimizer="sgd",
+        penalty=finetune.L2SP(0.1, head="4"), unfreeze=unfreeze, loss_fn=loss_fn,
+        checkpoint=path, device="cpu", progress=False)
+    state = model.state_dict()
+    digest = hashlib.sha256(b"".join(state[k].numpy().tobytes() for k in state)).hexdigest()
+    path.with_suffix(".sha").write_text(digest)
+
+def in_child(*arguments):
+    # A fork of a process that has only imported torch is as good as a new one, and faster.
+    pid = os.fork()
+    if pid == 0:
+        try:
+            train(*arguments)
+            os._exit(0)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(7)
+    status = os.waitpid(pid, 0)[1]
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+found = {}
+in_child(folder / "whole.ckpt")
+found["whole"] = {"sha": (folder / "whole.sha").read_text()}
+for number, moment in enumerate(sys.argv[2:]):
+    path = folder / f"{number}.ckpt"
+    killed = in_child(path, moment)
+    kept = len(checkpoint.load_checkpoint(path)["history"]["loss"]) if path.exists() else 0
+    again = in_child(path)
+    litter = sorted(p.name for p in folder.iterdir() if p.name.startswith(f"{number}.ckpt."))
+    found[moment] = {"killed": killed, "kept": kept, "again": again, "litter": litter,
+                     "sha": (folder / f"{number}.sha").read_text()}
+print(json.dumps(found))
+"""
+# the moment -> how many epochs the checkpoint must hold after the kill
+MOMENTS = {
+    "before the first checkpoint": 0,
+    "in the middle of an epoch": 2,
+    "while the file is written": 2,
+    "while the file goes to the disk": 2,
+    "before it is renamed": 2,
+    "after it is renamed": 3,
+}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork (Linux, macOS)")
+def test_kill_9_at_any_moment_loses_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(KILLED), str(tmp_path), *MOMENTS],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    whole = found.pop("whole")["sha"]
+    assert len(found) == len(MOMENTS)
+    for moment, result in found.items():
+        assert result["killed"] == -9, moment
+        assert result["kept"] == MOMENTS[moment], moment
+        assert result["again"] == 0, moment
+        assert result["litter"] == [], moment
+        assert result["sha"] == whole, moment
+
+
+# ---- bad input -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, r"give epochs or steps.*epochs=None and steps=None"),
+        ({"epochs": 1, "steps": 1}, r"give epochs or steps.*epochs=1 and steps=1"),
+        ({"epochs": 0}, r"epochs=0.*at least 1"),
+        ({"steps": -1}, r"steps=-1.*at least 1"),
+        ({"epochs": 1, "lr": 0.0}, r"lr=0\.0.*positive"),
+        ({"epochs": 1, "lr": float("nan")}, r"lr=nan.*positive"),
+        ({"epochs": 1, "optimizer": "sdg"}, r"optimizer='sdg' is unknown.*adam, adamw.*sgd"),
+        ({"epochs": 1, "schedule": "cos"}, r"schedule='cos' is unknown.*constant or cosine"),
+        ({"epochs": 1, "device": "gpu"}, r"device='gpu' is unknown.*cpu, cuda"),
+        ({"epochs": 1, "batch_size": 0}, r"batch_size=0.*at least 1"),
+    ],
+)
+def test_a_wrong_argument_gets_one_sentence(points, options, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        fit(net(), points(), progress=False, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_ready_made_optimizer_is_refused(points):
+    model = net()
+    with pytest.raises(InputError, match="optimizer is an object.*pass a name or a function"):
+        fit(model, points(), epochs=1, optimizer=torch.optim.Adam(model.parameters()))
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_last_checkpoint(points, tmp_path):
+    calls = []
+
+    def loss_fn(model, batch):
+        calls.append(1)
+        return cross_entropy(model, batch) * (float("nan") if len(calls) > 3 else 1)
+
+    path = tmp_path / "run.ckpt"
+    with pytest.raises(InputError, match=r"the loss became nan in epoch 2.*learning rate below"):
+        fit(
+            net(),
+            points(),
+            epochs=5,
+            batch_size=8,
+            loss_fn=loss_fn,
+            checkpoint=path,
+            progress=False,
+        )
+    saved = load_checkpoint(path)
+    assert len(saved["history"]["loss"]) == 1
+    assert all(v.isfinite().all() for v in saved["model"].values())
+
+
+def test_a_diverging_learning_rate_says_so(points):
+    with pytest.raises(InputError, match="the loss became (nan|inf)"):
+        fit(net(), points(), epochs=50, lr=1e30, optimizer="sgd", progress=False)
+
+
+def test_more_classes_than_outputs_are_refused_before_training():
+    torch.manual_seed(0)
+    model = small_cnn(5)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    with pytest.raises(InputError, match=r"label 9.*5 outputs"):
+        fit(model, digits(), epochs=1, progress=False)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_a_wholly_frozen_model_is_refused(points):
+    model = net()
+    for parameter in model.parameters():
+        parameter.requires_grad = False
+    with pytest.raises(InputError, match="nothing.*train|no.*trainable"):
+        fit(model, points(), epochs=1, progress=False)
+
+
+# ---- the right choice of weights -----------------------------------------------------------------
+
+
+def test_fit_has_no_place_for_test_data():
+    import inspect
+
+    assert not [name for name in inspect.signature(fit).parameters if "test" in name]
+
+
+def test_moving_to_the_device_comes_before_the_optimizer(points, each_device):
+    model, held = net(), []
+
+    def engine(groups):
+        held.extend(p for group in groups for p in group["params"])
+        return torch.optim.SGD(groups, lr=0.1)
+
+    fit(model, points(), epochs=1, optimizer=engine, device=each_device, progress=False)
+    assert {id(p) for p in held} == {id(p) for p in model.parameters()}
+    assert all(p.device.type == each_device for p in model.parameters())
+
+
+def test_digits_are_learned_from_the_training_part_alone(each_device):
+    train, held_out = split(digits(), (0.6, 0.4), seed=0)
+    torch.manual_seed(0)
+    history = fit(small_cnn(10), train, val=held_out, epochs=5, device=each_device, progress=False)
+    assert history.val_accuracy[-1] > 0.95
