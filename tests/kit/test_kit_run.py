@@ -177,6 +177,9 @@ def test_ctrl_c_and_a_termination_end_everything(tmp_path: Path, ending: signal.
     process.stdout.close()
     _, alive = psutil.wait_procs(family, timeout=10)
     assert not alive
+    page = (tmp_path / "build" / "class" / "report.html").read_text(encoding="utf-8")
+    assert "1 stopped" in page
+    assert 'http-equiv="refresh"' not in page
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,12 @@ class Report:
             contents=self.contents,
             profile=self.profile,
             device=self.device,
-            finished=all(result.done for result in results),
+            finished=not any(result.status in ("waiting", "running") for result in results),
             wall=duration(time.time() - self.started),
             started=time.strftime("%Y-%m-%d %H:%M", time.localtime(self.started)),
             counts={
                 status: sum(result.status == status for result in results)
-                for status in ("ok", "slow", "failed", "running", "waiting")
+                for status in ("ok", "slow", "failed", "stopped", "running", "waiting")
             },
         )
         write_text(self.path, page)

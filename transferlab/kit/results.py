@@ -32,7 +32,8 @@ class Result:
     """One lesson of a run, from waiting to done.
 
     Attributes:
-        status: "waiting", "running", "ok", "slow" (above its budget) or "failed".
+        status: "waiting", "running", "ok", "slow" (above its budget), "failed", or "stopped" when
+            somebody ended the run before it was done.
         seconds: from the start of the kernel to its end; while running, since the start.
         error: what went wrong, in one sentence.
         notebook: the executed notebook, when there is one.

@@ -59,7 +59,7 @@ def run_lessons(
     for lesson in lessons:
         check_parameters(lesson, parameters)
     cores = max(1, int(cpu_quota()))
-    jobs = jobs or (1 if profile == "full" else cores)
+    jobs = min(jobs or (1 if profile == "full" else cores), len(lessons))
     environment = _environment(profile, device, threads or max(1, cores // jobs))
 
     results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
@@ -81,9 +81,14 @@ def run_lessons(
                         report.write(results)
                 progress.update(results)
                 time.sleep(0.1)
-        finally:  # also when somebody presses Ctrl-C
+        finally:  # when somebody presses Ctrl-C, something is left to be ended
             for execution in running:
                 execution.end()
+            unfinished = [result for result in results if not result.done]
+            for result in unfinished:
+                result.status = "stopped"
+            if unfinished:
+                report.write(results)
     return results
 
 
