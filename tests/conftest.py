@@ -1,4 +1,4 @@
-"""What the tests share: real data when it is there, a tiny data set, the devices of this machine."""
+"""What the tests share: real data when it is there, tiny data, the devices of this machine."""
 
 import os
 from collections.abc import Callable

@@ -42,7 +42,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         # torch's files are zip archives, with a checksum for every record: compare them all.
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except (zipfile.BadZipFile, EOFError) as error:
+    except Exception as error:  # zipfile has a dozen kinds of exceptions for altered bytes
         raise InputError(f"{path} is cut short or is not a checkpoint; delete it.") from error
     if broken is not None:
         raise InputError(f"{path} was altered: the checksum of {broken} is wrong; delete it.")
@@ -53,8 +53,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} holds more than tensors and was not opened, because it could run code; "
             "expected a checkpoint that fit() wrote."
         ) from error
-    except RuntimeError as error:
-        raise InputError(f"{path} is damaged: {error}.") from error
+    except (RuntimeError, ValueError, KeyError) as error:
+        raise InputError(f"{path} is damaged; delete it.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise InputError(f"{path} is not a checkpoint that fit() wrote.")
     return content

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 from torch.optim import Optimizer
+from torchvision.ops import StochasticDepth
 
 from transferlab.errors import InputError
 
@@ -74,7 +75,7 @@ def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "fro
         if isinstance(module, _BatchNorm) and batch_stats != "adapt":
             module.track_running_stats = batch_stats == "frozen"
             _hold_mode(module, training=batch_stats == "batch")
-        elif isinstance(module, _DropoutNd) and until is not None:
+        elif isinstance(module, _DropoutNd | StochasticDepth) and until is not None:
             _hold_mode(module, training=False)
     return Frozen(model, {name: tensor.detach().cpu().clone() for name, tensor in frozen.items()})
 

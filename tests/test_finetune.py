@@ -1,0 +1,440 @@
+"""Freezing that holds, and penalties that equal their formulas."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from transferlab import InputError, fit, freeze, load_backbone
+from transferlab.data import MemoryDataset, batches, digits, few_shot
+from transferlab.finetune import L2SP, trainable, unfreeze
+from transferlab.models import Backbone
+from transferlab.train import cross_entropy, train_one_epoch
+
+
+@pytest.fixture
+def shots() -> MemoryDataset:
+    return few_shot(digits(), 4, seed=0)
+
+
+def cnn() -> Backbone:
+    return load_backbone("small_cnn", weights="letters", num_classes=10, seed=0)
+
+
+def with_dropout() -> Backbone:
+    """A network whose pre-trained part has BatchNorm and dropout."""
+    torch.manual_seed(0)
+    features = nn.Sequential(
+        nn.Flatten(), nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.5)
+    )
+    return Backbone(features, 32, 10, shape=(1, 8, 8), name="with_dropout")
+
+
+def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {k: v.clone() for k, v in model.named_buffers()}
+
+
+def train(model, data, **options):
+    return fit(model, data, epochs=2, batch_size=16, lr=1e-2, progress=False, **options)
+
+
+# ---- what moves and what does not ----------------------------------------------------------------
+
+
+def test_requires_grad_alone_lets_batch_norm_drift(shots):
+    """The naive way to freeze: the parameters stay, the running statistics do not."""
+    model = cnn()
+    naive = freeze(model, batch_stats="adapt")  # remembers every tensor
+    unfreeze(model)
+    for parameter in model.features.parameters():
+        parameter.requires_grad = False
+    train(model, shots)
+    moved = naive.changed()
+    assert {name.rpartition(".")[2] for name in moved} == {
+        "running_mean",
+        "running_var",
+        "num_batches_tracked",
+    }
+    with pytest.raises(AssertionError, match=r"15 of \d+ frozen tensors changed.*running_mean"):
+        naive.assert_unchanged()
+
+
+@pytest.mark.parametrize("batch_stats", ["frozen", "batch"])
+def test_frozen_tensors_do_not_move(shots, batch_stats, each_device):
+    model = cnn()
+    part = freeze(model, batch_stats=batch_stats)
+    head = model.head.weight.detach().clone()
+    train(model, shots, device=each_device)
+    part.assert_unchanged()
+    assert not torch.equal(model.head.weight.detach().cpu(), head)
+
+
+def test_adapt_moves_the_statistics_and_nothing_else(shots):
+    model = cnn()
+    part = freeze(model, batch_stats="adapt")
+    train(model, shots)
+    assert len(part.changed()) == 15
+    assert all(name in buffers(model) for name in part.changed())
+
+
+def test_frozen_normalises_as_in_pre_training_and_batch_by_the_batch(shots):
+    x = shots.x
+    reference = cnn().eval().forward_features(x)
+    frozen, by_batch = cnn(), cnn()
+    freeze(frozen)
+    freeze(by_batch, batch_stats="batch")
+    for mode in (True, False):
+        assert torch.equal(frozen.train(mode).forward_features(x), reference)
+    training = by_batch.train().forward_features(x)
+    assert not torch.allclose(training, reference, atol=1e-3)
+    assert torch.equal(by_batch.eval().forward_features(x), training)
+    # by the batch means: as a plain network computes in training mode
+    assert torch.equal(cnn().train().forward_features(x), training)
+
+
+def test_the_choice_survives_train_and_the_naive_eval_does_not(shots):
+    model = cnn()
+    freeze(model)
+    naive = cnn()
+    for module in naive.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    before, drifted = buffers(model), buffers(naive)
+    for each in (model, naive):
+        each.train()  # the first line of every training loop
+        each(shots.x)
+    assert all(torch.equal(before[k], v) for k, v in model.named_buffers())
+    assert not all(torch.equal(drifted[k], v) for k, v in naive.named_buffers())
+
+
+def test_dropout_rests_in_the_frozen_part_and_works_in_the_trained_part(shots):
+    model = with_dropout()
+    freeze(model)
+    model.train()
+    assert torch.equal(model.forward_features(shots.x), model.forward_features(shots.x))
+    unfreeze(model)
+    model.train()
+    assert not torch.equal(model.forward_features(shots.x), model.forward_features(shots.x))
+
+
+def test_stochastic_depth_rests_too():
+    torch.manual_seed(0)
+    model = load_backbone("efficientnet_b0", num_classes=2, size=32, seed=0)
+    x = torch.rand(4, 3, 32, 32)
+    model.train()
+    assert not torch.equal(model.forward_features(x), model.forward_features(x))
+    freeze(model)
+    model.train()
+    assert torch.equal(model.forward_features(x), model.forward_features(x))
+
+
+def test_until_none_holds_the_statistics_and_trains_everything(shots):
+    model = cnn()
+    before = buffers(model)
+    freeze(model, until=None)
+    weights = {k: v.detach().clone() for k, v in model.named_parameters()}
+    train(model, shots)
+    assert all(torch.equal(before[k], v) for k, v in model.named_buffers())
+    assert not any(torch.equal(weights[k], v) for k, v in model.named_parameters())
+
+
+# ---- until ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("until", ["block4", "features.block4"])
+def test_until_names_the_first_layer_that_learns(until):
+    model = cnn()
+    freeze(model, until=until)
+    learning = {n for n, p in model.named_parameters() if p.requires_grad}
+    expected = {
+        n
+        for n, _ in model.named_parameters()
+        if n.startswith(("features.block4", "features.block5", "head"))
+    }
+    assert learning == expected
+    model.train()
+    training = [m.training for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert training == [False, False, False, True, True]
+
+
+def test_until_works_inside_torchvisions_networks():
+    model = load_backbone("resnet18", num_classes=2, size=32, seed=0)
+    freeze(model, until="layer4")
+    learning = {n.split(".")[1] for n, p in model.named_parameters() if p.requires_grad}
+    assert learning == {"layer4", "weight", "bias"}  # the head's own two
+    assert trainable(model) == 8_393_728 + 2 * 513
+
+
+def test_trainable_counts_numbers():
+    model = cnn()
+    assert trainable(model) == sum(p.numel() for p in model.parameters())
+    freeze(model)
+    assert trainable(model) == 128 * 10 + 10
+
+
+def test_an_unknown_layer_or_policy_gets_one_sentence():
+    with pytest.raises(InputError, match=r"until='layer9'.*no such layer.*block1.*head"):
+        freeze(cnn(), until="layer9")
+    with pytest.raises(InputError, match=r"batch_stats='eval' is unknown.*frozen, adapt, batch"):
+        freeze(cnn(), batch_stats="eval")
+
+
+def test_a_refused_call_changes_nothing():
+    model = cnn()
+    freeze(model, until="block3")
+    before = [p.requires_grad for p in model.parameters()]
+    with pytest.raises(InputError):
+        freeze(model, until="layer9")
+    assert [p.requires_grad for p in model.parameters()] == before
+    model.train()
+    assert not model.features.block1.bn.training
+
+
+# ---- undoing -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch_stats", ["frozen", "adapt", "batch"])
+def test_unfreeze_restores_the_network(shots, batch_stats):
+    model, plain = cnn(), cnn()
+    freeze(model, batch_stats=batch_stats)
+    unfreeze(model)
+    assert trainable(model) == trainable(plain)
+    train(model, shots)
+    train(plain, shots)
+    one, two = model.state_dict(), plain.state_dict()
+    assert all(torch.equal(one[k], two[k]) for k in two)
+
+
+def test_freezing_again_replaces_the_first():
+    model = cnn()
+    freeze(model, until="head", batch_stats="batch")
+    freeze(model, until="block2", batch_stats="frozen")
+    model.train()
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert [m.training for m in norms] == [False, True, True, True, True]
+    assert all(m.track_running_stats for m in norms)
+    assert not any(p.requires_grad for p in model.features.block1.parameters())
+    assert all(p.requires_grad for p in model.features.block2.parameters())
+
+
+def test_a_copy_of_a_frozen_model_stays_frozen_on_its_own(shots):
+    model = cnn()
+    freeze(model)
+    twin = copy.deepcopy(model)
+    before = buffers(twin)
+    train(twin, shots)
+    assert all(torch.equal(before[k], v) for k, v in twin.named_buffers())
+    assert not any(p.requires_grad for p in twin.features.parameters())
+    unfreeze(twin)  # and the first is not unfrozen with it
+    model.train()
+    assert not model.features.block1.bn.training
+
+
+# ---- freezing while training ---------------------------------------------------------------------
+
+
+def test_momentum_does_not_move_what_is_frozen_in_the_middle(shots):
+    """The naive way sets requires_grad and zeroes the gradient: momentum goes on pushing."""
+
+    def start():
+        model = cnn()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+        train_one_epoch(model, batches(shots, 16), cross_entropy, optimizer)
+        return model, optimizer
+
+    naive, optimizer = start()
+    for parameter in naive.features.parameters():
+        parameter.requires_grad = False
+        parameter.grad.zero_()
+    weight = naive.features.block1.conv.weight.detach().clone()
+    loss = cross_entropy(naive, (shots.x, shots.y))
+    optimizer.zero_grad(set_to_none=False)
+    loss.backward()
+    optimizer.step()
+    assert not torch.equal(naive.features.block1.conv.weight, weight)
+
+    model, optimizer = start()
+    part = freeze(model)
+    assert all(p.grad is None for p in model.features.parameters())
+    optimizer.zero_grad(set_to_none=False)
+    cross_entropy(model, (shots.x, shots.y)).backward()
+    optimizer.step()
+    part.assert_unchanged()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd"])
+def test_freezing_and_unfreezing_during_fit(shots, optimizer):
+    """Frozen, then free, then frozen again: it moves in the middle third and only there."""
+    seen = []
+
+    def stages(model, epoch):
+        seen.append(model.features.block1.conv.weight.detach().clone())
+        freeze(model, until={0: "head", 1: "block1", 2: "head"}[epoch])
+
+    model = cnn()
+    fit(
+        model,
+        shots,
+        epochs=3,
+        batch_size=16,
+        lr=1e-2,
+        optimizer=optimizer,
+        unfreeze=stages,
+        progress=False,
+    )
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[1], seen[2])
+    assert torch.equal(seen[2], model.features.block1.conv.weight)
+
+
+def test_assert_unchanged_names_a_parameter():
+    model = cnn()
+    part = freeze(model)
+    part.assert_unchanged()
+    with torch.no_grad():
+        model.features.block2.conv.weight[0, 0, 0, 0] += 1
+    assert part.changed() == ["features.block2.conv.weight"]
+    with pytest.raises(AssertionError, match=r"1 of 30 .*features\.block2\.conv\.weight"):
+        part.assert_unchanged()
+
+
+# ---- L2-SP ---------------------------------------------------------------------------------------
+
+
+def tiny() -> Backbone:
+    torch.manual_seed(3)
+    features = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.Tanh())
+    return Backbone(features, 3, 2, shape=(1, 2, 2), name="tiny").double()
+
+
+def moved_from_anchor(strength: float, head_strength: float = 0.0):
+    model = tiny()
+    anchor = {k: v.detach().clone() for k, v in model.named_parameters()}
+    penalty = L2SP(strength, head_strength)
+    penalty.prepare(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter))
+    return model, anchor, penalty
+
+
+def formula(model, anchor, strength, head_strength):
+    pulled = sum(
+        (p - anchor[k]).square().sum() for k, p in model.named_parameters() if k[:4] != "head"
+    )
+    return strength * pulled + head_strength * sum(
+        p.square().sum() for p in model.head.parameters()
+    )
+
+
+def test_the_gradient_is_autograds_of_the_formula():
+    model, anchor, penalty = moved_from_anchor(0.3, 0.05)
+    x, y = torch.rand(5, 1, 2, 2).double(), torch.tensor([0, 1, 0, 1, 1])
+    loss = cross_entropy(model, (x, y))
+    total = loss + formula(model, anchor, 0.3, 0.05)
+    expected = torch.autograd.grad(total, list(model.parameters()))
+    cross_entropy(model, (x, y)).backward()
+    penalty.add_gradients()
+    for found, wanted in zip((p.grad for p in model.parameters()), expected, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_the_value_is_the_formulas():
+    model, anchor, penalty = moved_from_anchor(0.3, 0.05)
+    wanted = formula(model, anchor, 0.3, 0.05).item()
+    assert wanted > 1
+    assert penalty.value() == pytest.approx(wanted, rel=1e-12)
+
+
+def test_an_anchor_that_aliases_would_be_no_penalty():
+    model, _, penalty = moved_from_anchor(0.3)
+    aliases = dict(model.named_parameters())
+    naive = sum((p - aliases[k]).square().sum() for k, p in model.named_parameters())
+    assert naive.item() == 0
+    assert penalty.value() > 0
+    own = {t.data_ptr() for t in penalty.anchor.values()}
+    assert own.isdisjoint(p.data_ptr() for p in model.parameters())
+
+
+def test_frozen_layers_get_no_pull():
+    model, _, penalty = moved_from_anchor(0.3)
+    freeze(model)
+    cross_entropy(model, (torch.rand(2, 1, 2, 2).double(), torch.tensor([0, 1]))).backward()
+    penalty.add_gradients()
+    assert all(p.grad is None for p in model.features.parameters())
+
+
+def test_the_new_head_gets_plain_l2_or_nothing():
+    for head_strength in (0.0, 0.2):
+        model, _, penalty = moved_from_anchor(1.0, head_strength)
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        penalty.add_gradients()
+        wanted = 2 * head_strength * model.head.weight.detach()
+        torch.testing.assert_close(model.head.weight.grad, wanted, rtol=0, atol=1e-15)
+
+
+def test_an_optimizer_that_decays_too_is_refused(shots):
+    model = cnn()
+    with pytest.raises(InputError, match=r"weight_decay.*L2SP.*expected weight_decay=0"):
+        fit(model, shots, epochs=1, optimizer="adamw", penalty=L2SP(0.1), progress=False)
+    groups = [
+        {"params": list(model.features.parameters())},
+        {"params": list(model.head.parameters()), "weight_decay": 0.1},
+    ]
+    with pytest.raises(InputError, match="weight_decay"):
+        fit(model, shots, epochs=1, groups=groups, penalty=L2SP(0.1), progress=False)
+
+
+def test_a_negative_strength_is_refused():
+    with pytest.raises(InputError, match=r"strength=-1"):
+        L2SP(-1)
+
+
+def test_a_strong_pull_keeps_the_weights_near_their_start(shots):
+    distances = []
+    for strength in (0.0, 0.1, 10.0):
+        model = cnn()
+        start = {k: v.detach().clone() for k, v in model.features.named_parameters()}
+        fit(
+            model,
+            shots,
+            epochs=10,
+            batch_size=16,
+            lr=1e-2,
+            optimizer="sgd",
+            penalty=L2SP(strength),
+            progress=False,
+        )
+        squares = [(p - start[k]).square().sum() for k, p in model.features.named_parameters()]
+        distances.append(sum(squares).sqrt().item())
+    print("distance from the start at λ = 0, 0.1, 10:", distances)
+    assert distances[0] > distances[1] > 10 * distances[2]
+
+
+def test_the_history_reports_the_penalty_apart_from_the_loss(shots):
+    model = cnn()
+    penalty = L2SP(0.1)
+    history = fit(model, shots, epochs=2, lr=1e-2, penalty=penalty, progress=False)
+    assert history.penalty[-1] == penalty.value() > 0
+    plain = fit(cnn(), shots, steps=1, lr=1e-2, progress=False)
+    pulled = fit(cnn(), shots, steps=1, lr=1e-2, penalty=L2SP(100.0), progress=False)
+    assert plain.loss == pulled.loss
+
+
+def test_the_anchor_can_be_set_before_the_weights_move(shots):
+    model = cnn()
+    penalty = L2SP(0.1).anchor_at(model)
+    with torch.no_grad():
+        model.features.block1.conv.weight.add_(1)
+    penalty.prepare(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    assert penalty.value() == pytest.approx(0.1 * 32 * 9, rel=1e-6)
+
+
+def test_the_penalty_works_on_the_device(shots, each_device):
+    model = cnn()
+    history = fit(
+        model, shots, epochs=2, lr=1e-2, penalty=L2SP(0.1), device=each_device, progress=False
+    )
+    assert history.penalty[-1] > 0
