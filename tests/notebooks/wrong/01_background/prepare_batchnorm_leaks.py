@@ -1,0 +1,15 @@
+"""Sets `requires_grad` and believes the features frozen; BatchNorm's statistics still move.
+
+expected: numbers of BatchNorm moved
+"""
+
+from transferlab import load_backbone
+
+
+def prepare(start, num_classes, seed):
+    weights = None if start == "from scratch" else "letters"
+    model = load_backbone("small_cnn", weights=weights, num_classes=num_classes, seed=seed)
+    if start == "head only":
+        for parameter in model.features.parameters():
+            parameter.requires_grad = False
+    return model

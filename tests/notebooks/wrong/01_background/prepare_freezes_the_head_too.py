@@ -1,0 +1,14 @@
+"""Freezes every parameter, the new head with them.
+
+expected: All parameters are frozen, the head too
+"""
+
+from transferlab import load_backbone
+
+
+def prepare(start, num_classes, seed):
+    weights = None if start == "from scratch" else "letters"
+    model = load_backbone("small_cnn", weights=weights, num_classes=num_classes, seed=seed)
+    if start == "head only":
+        model.requires_grad_(False)
+    return model
