@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -169,7 +170,7 @@ def history(found: "History", *, alt: str) -> Plot:
 
 
 def images(
-    x: Tensor, captions: Sequence[str], *, alt: str, columns: int = 10, title: str = ""
+    x: Tensor | np.ndarray, captions: Sequence[str], *, alt: str, columns: int = 10, title: str = ""
 ) -> Plot:
     """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption."""
     rows = -(-len(x) // columns)
@@ -177,7 +178,7 @@ def images(
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in grid:
         axis.axis("off")
-    for axis, image, caption in zip(grid, x.detach().cpu(), captions, strict=False):
+    for axis, image, caption in zip(grid, torch.as_tensor(x).cpu(), captions, strict=False):
         picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
         axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1)
         axis.set_title(caption, fontsize=11, pad=2)

@@ -8,6 +8,7 @@ from transferlab.data.dataset import (
     few_shot,
     in_memory,
     labels,
+    resize,
     split,
     subset,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "labels",
     "letters",
     "load",
+    "resize",
     "split",
     "subset",
 ]

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torchvision
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
@@ -321,3 +322,12 @@ def in_memory(dataset: Dataset, workers: int | None = None) -> MemoryDataset:
         str(i) for i in range(int(torch.cat(y).max()) + 1)
     ]
     return MemoryDataset(torch.cat(x), torch.cat(y), names, getattr(dataset, "name", "data"))
+
+
+def resize(dataset: MemoryDataset, size: int) -> MemoryDataset:
+    """Return the same images with size×size pixels, as uint8 or float as they were."""
+    parts = [
+        torchvision.transforms.functional.resize(part, [size, size], antialias=True)
+        for part in dataset.x.split(1024)
+    ]
+    return MemoryDataset(torch.cat(parts), dataset.y, dataset.classes, dataset.name)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms.functional import pil_to_tensor
@@ -16,6 +16,7 @@ from torchvision.transforms.functional import pil_to_tensor
 from transferlab.data.dataset import MemoryDataset
 from transferlab.errors import InputError
 
+MOST_CLASSES = 100_000  # a larger label is a price or an id, not the number of a class
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 
 
@@ -79,7 +80,7 @@ class ImageFolder(Dataset):
         with _open_image(file) as image:
             try:
                 picture = image.convert("RGB")
-            except OSError as error:
+            except Exception as error:  # Pillow has a dozen kinds of exceptions for damaged files
                 raise InputError(f"{file} is a damaged image: {error}.") from error
         x = pil_to_tensor(picture) if self.transform is None else self.transform(picture)
         return x, self.targets[index]
@@ -91,9 +92,11 @@ class ImageFolder(Dataset):
 def _open_image(file: Path) -> Image.Image:
     try:
         return Image.open(file)
-    except UnidentifiedImageError as error:
+    except (FileNotFoundError, PermissionError):
+        raise
+    except Exception as error:
         raise InputError(
-            f"{file} is not an image, although its name says so; remove or replace it."
+            f"{file} is damaged or not an image, although its name says so; remove or replace it."
         ) from error
 
 
@@ -120,8 +123,24 @@ def csv_file(
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a CSV file with a header line.")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        header = next(csv.reader(file), [])
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            header = next(csv.reader(file), [])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy warns of a file without rows; we say more
+            table = np.loadtxt(
+                path,
+                delimiter=",",
+                skiprows=1,
+                ndmin=2,
+                encoding="utf-8-sig",
+                comments=None,
+                quotechar='"',
+            )
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text; expected a CSV file in UTF-8.") from error
+    except ValueError:
+        table = None  # which cell it was is found below
     if not header:
         raise InputError(f"{path} is empty; expected a header line, then one row per sample.")
     if label not in header:
@@ -129,28 +148,14 @@ def csv_file(
             f"{path} has no column {label!r}; its columns are {_shorten(header)}. "
             "Name the column of labels with label=."
         )
-    try:
-        table = np.loadtxt(path, delimiter=",", skiprows=1, ndmin=2, encoding="utf-8-sig")
-    except ValueError as error:
-        raise InputError(_first_fault(path, header) or f"{path}: {error}.") from error
-    if table.size == 0:
+    if len(header) == 1:
+        raise InputError(f"{path} has no column besides {label!r}; expected at least one more.")
+    if table is not None and table.size == 0:
         raise InputError(f"{path} holds a header line and no rows; expected one row per sample.")
-    if table.shape[1] != len(header):
-        raise InputError(_first_fault(path, header) or f"{path}: rows and header differ in length.")
-    if not np.isfinite(table).all():
-        row, column = np.argwhere(~np.isfinite(table))[0]
-        raise InputError(
-            f"{path}, row {row + 2}, column {header[column]!r}: found {table[row, column]}; "
-            "expected a finite number."
-        )
     column = header.index(label)
+    if table is None or not _is_sound(table, len(header), column):
+        raise InputError(_first_fault(path, header, label) or f"{path} is no table of numbers.")
     y = table[:, column]
-    if (y != np.round(y)).any() or y.min() < 0:
-        row = int(np.argmax((y != np.round(y)) | (y < 0)))
-        raise InputError(
-            f"{path}, row {row + 2}, column {label!r}: found {y[row]:g}; "
-            "expected a whole number, 0 or more."
-        )
     x = np.delete(table, column, axis=1)
     names = classes if classes is not None else [str(i) for i in range(int(y.max()) + 1)]
     return MemoryDataset(
@@ -158,23 +163,41 @@ def csv_file(
     )
 
 
-def _first_fault(path: Path, header: list[str]) -> str | None:
-    """Find the first cell that numpy could not read; slow, and needed only when one is there."""
+def _is_sound(table: np.ndarray, columns: int, label: int) -> bool:
+    if table.shape[1] != columns or not np.isfinite(table).all():
+        return False
+    y = table[:, label]
+    return bool((y == np.round(y)).all() and y.min() >= 0 and y.max() < MOST_CLASSES)
+
+
+def _first_fault(path: Path, header: list[str], label: str) -> str | None:
+    """Find the first cell that cannot be used; slow, and needed only when there is one."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         rows = csv.reader(file)
         next(rows)
-        for number, row in enumerate(rows, start=2):
+        for row in rows:
             if row and len(row) != len(header):
                 return (
-                    f"{path}, row {number}: found {len(row)} values; "
+                    f"{path}, row {rows.line_num}: found {len(row)} values; "
                     f"expected {len(header)}, as in the header."
                 )
-            for name, value in zip(header, row, strict=False):
-                try:
-                    float(value)
-                except ValueError:
-                    where = f"{path}, row {number}, column {name!r}"
-                    return f"{where}: found {value!r}; expected a number."
+            for name, value in zip(header, row, strict=False):  # an empty row is skipped
+                if (expected := _fault(value, is_label=name == label)) is not None:
+                    where = f"{path}, row {rows.line_num}, column {name!r}"
+                    return f"{where}: found {value!r}; expected {expected}."
+    return None
+
+
+def _fault(value: str, is_label: bool) -> str | None:
+    """Return what was expected instead of this cell, or None when it is sound."""
+    try:
+        number = float(value)
+    except ValueError:
+        return "a number"
+    if not np.isfinite(number):
+        return "a finite number"
+    if is_label and not (number.is_integer() and 0 <= number < MOST_CLASSES):
+        return f"a whole number from 0 to {MOST_CLASSES - 1:,}, the number of a class"
     return None
 
 

@@ -126,6 +126,8 @@ def _own(
 
 
 def _shape(build: object, size: int) -> tuple[int, int, int]:
+    if size < 4:
+        raise InputError(f"the network needs images of at least 4 pixels; found size={size}.")
     channels = build.__defaults__[1][0]  # the `shape` that the builder has as its default
     return (channels, size, size)
 
@@ -210,11 +212,14 @@ def _torchvision(
 
     options = {}
     if name in ("inception_v3", "googlenet"):
-        # The published weights come with auxiliary heads and expect a rescaled input.
-        options = {"init_weights": state is None, "transform_input": state is not None}
-        options["aux_logits"] = state is not None and not own_layout
+        # The published weights expect a rescaled input; ours do too, so that they can be saved and
+        # read again. Most, but not all, files come with auxiliary heads, which are then dropped.
+        options = {"init_weights": state is None, "transform_input": True}
+        options["aux_logits"] = state is not None and any(k.lower()[:3] == "aux" for k in state)
     network = torchvision.models.get_model(name, weights=None, **options)
     head_name = _head_name(network)
+    if own_layout and "head.weight" not in state:
+        raise InputError(f"{source} holds no head; expected tensors head.weight and head.bias.")
     if state is not None and not own_layout:
         _fit_head(network, head_name, state)
         load_into(network, state, source)
@@ -251,13 +256,13 @@ def _torchvision(
 
 
 def _names(versions: type) -> list[str]:
-    return [*versions.__members__, "DEFAULT"]
+    return list(versions.__members__)  # with DEFAULT, a second name of one of them
 
 
 def _version(name: str, weights: str | Path | None, versions: type):
     """Return the torchvision weights whose preprocessing counts: those named, or the first ones."""
     if weights is not None and str(weights) in _names(versions):
-        return versions[str(weights)] if str(weights) in versions.__members__ else versions.DEFAULT
+        return versions[str(weights)]
     if weights is not None and not Path(weights).is_file():
         raise InputError(
             f"{name}: weights {str(weights)!r} are neither a file nor one of "

@@ -4,13 +4,12 @@ import hashlib
 import json
 import pickle
 import re
-import zipfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from transferlab.errors import InputError
@@ -49,36 +48,60 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a file of weights.")
-    in_name = re.search(r"-([0-9a-f]{8,64})\.\w+$", path.name)
-    expected = expected_sha256 or (in_name.group(1) if in_name else "")
+    expected = expected_sha256 or _hash_in_name(path.name)
     if expected and not (found := sha256(path)).startswith(expected):
         raise InputError(
             f"{path} is damaged or altered: its SHA-256 begins with {found[: len(expected)]}; "
             f"expected {expected}. Delete it and fetch it again."
         )
+    odd = f"{path} is cut short or is not a file of weights."
     try:
         if path.suffix == ".safetensors":
             content = safetensors.torch.load_file(path)
         else:
+            with path.open("rb") as file:
+                start = file.read(2)
+            if start != b"PK" and start[:1] != b"\x80":  # neither of torch's two formats
+                raise InputError(odd)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} holds more than tensors and was not opened, because it could run code; "
             "expected a state dict, saved with torch.save(model.state_dict(), path)."
         ) from error
-    except (SafetensorError, RuntimeError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is cut short or is not a file of weights.") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged pickle raises a dozen kinds of exceptions
+        raise InputError(odd) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+    if not _is_state_dict(content):
         raise InputError(f"{path} holds no state dict; expected names with one tensor each.")
     return {_without_prefix(name): tensor for name, tensor in content.items()}
 
 
+def _is_state_dict(content: Any) -> bool:
+    if not isinstance(content, dict) or not content:
+        return False
+    return all(isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items())
+
+
+def _hash_in_name(name: str) -> str:
+    """Return the hash that a file's name ends in, or "" (a date such as 20261122 is none)."""
+    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    if found is None:
+        return ""
+    try:
+        datetime.strptime(found.group(1), "%Y%m%d")
+    except ValueError:
+        return found.group(1)
+    return ""
+
+
 def _without_prefix(name: str) -> str:
-    for prefix in PREFIXES:
-        name = name.removeprefix(prefix)
+    while name.startswith(PREFIXES):  # more than one wrapper leaves more than one prefix
+        name = name.partition(".")[2]
     return name
 
 
