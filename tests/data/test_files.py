@@ -1,0 +1,251 @@
+"""Your own data: what is accepted, and one sentence for everything that is not."""
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from transferlab import InputError
+from transferlab.data import batches, csv_file, image_folder, in_memory, labels, split
+
+
+def picture(path: Path, size: tuple[int, int] = (12, 10), color: tuple = (255, 0, 51)) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, color).save(path)
+
+
+def noise(path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    folder = tmp_path / "photos"
+    for name in ("bees/1.png", "bees/2.png", "ants/1.png", "ants/2.JPG", "ants/3.jpeg"):
+        picture(folder / name)
+    return folder
+
+
+# ---- folders of images ---------------------------------------------------------------------------
+
+
+def test_folders_are_classes_in_order_of_name(photos):
+    data = image_folder(photos)
+    assert data.classes == ["ants", "bees"]
+    assert labels(data).tolist() == [0, 0, 0, 1, 1]
+    assert repr(data) == "photos: 5 images in files, 2 classes"
+    x, y = data[4]
+    assert (x.dtype, tuple(x.shape), y) == (torch.uint8, (3, 10, 12), 1)
+    assert x[:, 0, 0].tolist() == [255, 0, 51]
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
+def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (4, 4), (255, 255, 255)).convert(mode).save(tmp_path / "a" / "1.tif")
+    x, _ = image_folder(tmp_path)[0]
+    assert tuple(x.shape) == (3, 4, 4)
+    assert (x == 255).all()
+
+
+def test_decoding_once_gives_what_reading_gives(photos):
+    data = image_folder(photos)
+    memory = in_memory(data, workers=0)
+    assert (memory.classes, memory.name, memory.x.dtype) == (data.classes, "photos", torch.uint8)
+    assert all(torch.equal(memory.x[i], data[i][0]) for i in range(5))
+    assert memory.y.tolist() == labels(data).tolist()
+    [(x, _)] = batches(data, 5, workers=0)
+    [(again, _)] = batches(memory, 5)
+    assert x.dtype == torch.float32 and torch.equal(x, again)
+    assert x[0, :, 0, 0].tolist() == pytest.approx([1, 0, 0.2])
+
+
+def test_other_files_are_left_out_with_a_warning_that_names_them(photos):
+    (photos / "ants" / "notes.txt").write_text("x")
+    (photos / "ants" / ".DS_Store").write_text("x")
+    (photos / ".git").mkdir()
+    with pytest.warns(UserWarning, match=r"left out, not images: ants.notes\.txt\.$") as caught:
+        data = image_folder(photos)
+    assert len(caught) == 1
+    assert (len(data), data.classes) == (5, ["ants", "bees"])
+
+
+def test_a_clean_folder_gives_no_warning(photos):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image_folder(photos)
+
+
+def test_hymenopteras_two_odd_files(shared_data):
+    with pytest.warns(UserWarning, match=r"left out, not images: ants.imageNotFound\.gif\.$"):
+        data = image_folder(shared_data / "hymenoptera" / "train")
+    assert len(data) == 244
+    assert any(file.name == "formica.jpeg" for file in data.files)
+    assert not any(file.suffix == ".gif" for file in data.files)
+
+
+def one_sentence(caught: pytest.ExceptionInfo) -> None:
+    text = str(caught.value)
+    assert "\n" not in text and text.endswith(".") and len(text) < 400
+
+
+def refuse(call, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        call()
+    one_sentence(caught)
+
+
+def test_a_missing_or_empty_folder(photos, tmp_path):
+    refuse(lambda: image_folder(photos / "none"), r"none is not a folder; expected one folder per")
+    refuse(lambda: image_folder(photos / "bees" / "1.png"), r"1\.png is not a folder")
+    (tmp_path / "empty").mkdir()
+    refuse(lambda: image_folder(tmp_path / "empty"), r"empty holds no folders; expected")
+    refuse(lambda: image_folder(photos / "bees"), r"bees holds no folders; expected")
+    (photos / "wasps").mkdir()
+    refuse(lambda: image_folder(photos), r"wasps holds no images; expected files ending in \.jpg")
+
+
+def test_a_text_with_the_name_of_a_photo_is_named_at_once(photos):
+    (photos / "bees" / "3.jpg").write_text("<html>404</html>")
+    refuse(lambda: image_folder(photos), r"3\.jpg is damaged or not an image, although its name")
+    (photos / "bees" / "3.jpg").write_bytes(b"")
+    refuse(lambda: image_folder(photos), r"3\.jpg is damaged or not an image")
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "bmp", "tif"])
+def test_a_cut_photo_is_named_wherever_it_was_cut(photos, ending):
+    file = photos / "bees" / f"9.{ending}"
+    noise(file)
+    whole = file.read_bytes()
+    for share in (0.01, 0.03, 0.1, 0.5, 0.9):
+        file.write_bytes(whole[: max(1, int(share * len(whole)))])
+
+        def read():
+            data = image_folder(photos)
+            return [data[i] for i in range(len(data))]
+
+        refuse(read, rf"9\.{ending} is (a )?damaged")
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_workers_error_is_the_same_sentence(photos, workers):
+    noise(photos / "bees" / "9.jpg")
+    whole = (photos / "bees" / "9.jpg").read_bytes()
+    (photos / "bees" / "9.jpg").write_bytes(whole[: len(whole) // 2])
+
+    def transform(image):
+        return torch.zeros(3, 2, 2)
+
+    data = image_folder(photos, transform)
+    refuse(lambda: in_memory(data, workers=workers), r"^\S+9\.jpg is a damaged image")
+    refuse(lambda: list(batches(data, 2, workers=workers)), r"^\S+9\.jpg is a damaged image")
+
+
+def test_photos_of_different_sizes_need_a_transform(photos):
+    picture(photos / "ants" / "9.png", size=(30, 20))
+    data = image_folder(photos)
+    sentence = r"\(3, 10, 12\) and \(3, 20, 30\); give the data set transform=backbone\.transform"
+    refuse(lambda: list(batches(data, 6, workers=0)), sentence)
+
+
+def test_split_of_a_folder_keeps_names_and_classes(photos):
+    parts = split(image_folder(photos), (0.5, 0.5), seed=0)
+    assert [part.classes for part in parts] == [["ants", "bees"]] * 2
+    assert sorted(i for part in parts for i in part.indices) == [0, 1, 2, 3, 4]
+
+
+def test_a_photo_that_vanishes_is_an_ordinary_error(photos):
+    data = image_folder(photos)
+    shutil.rmtree(photos / "bees")
+    with pytest.raises(FileNotFoundError, match=r"1\.png"):
+        data[3]
+
+
+# ---- CSV -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def csv(tmp_path: Path):
+    def write(text: str | bytes, **options):
+        path = tmp_path / "table.csv"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return csv_file(path, **options)
+
+    return write
+
+
+def test_a_table_of_numbers(csv):
+    data = csv("height,kind,width\n1.5,0,-2e3\n2,2,3\n", label="kind")
+    assert data.x.tolist() == [[1.5, -2000.0], [2.0, 3.0]]
+    assert data.x.dtype == torch.float32
+    assert data.y.tolist() == [0, 2]
+    assert (data.classes, data.name) == (["0", "1", "2"], "table")
+    assert csv("a,label\n1,1\n", classes=["x", "y"]).classes == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\xef\xbb\xbfa,label\r\n1,0\r\n2,1\r\n",  # Excel: a mark of order, Windows' ends of line
+        b'"a","label"\n"1","0"\n"2","1"\n',  # R: everything quoted
+        b"a,label\n\n1,0\n\n2,1",  # empty rows, no last end of line
+        b"#a,label\n1,0\n2,1\n",
+    ],
+    ids=["excel", "quoted", "empty rows", "hash"],
+)
+def test_dialects(csv, text):
+    data = csv(text)
+    assert data.x.tolist() == [[1.0], [2.0]]
+    assert data.y.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", r"table\.csv is empty; expected a header line"),
+        ("a,label\n", r"table\.csv holds a header line and no rows"),
+        ("a,kind\n1,0\n", r"table\.csv has no column 'label'; its columns are 'a', 'kind'\. Name"),
+        ("a;label\n1;0\n", r"has no column 'label'; its columns are 'a;label'"),
+        ("label\n1\n", r"has no column besides 'label'"),
+        ("a,label\n1,0\nred,1\n", r"row 3, column 'a': found 'red'; expected a number"),
+        ("a,label\n1,0\n,1\n", r"row 3, column 'a': found ''; expected a number"),
+        ("a,label\n\n1,0\n\nred,1\n", r"row 5, column 'a': found 'red'"),
+        ("a,label\n1,cat\n", r"row 2, column 'label': found 'cat'; expected a number"),
+        ("a,b,label\n1,2,0\n1,0\n", r"row 3: found 2 values; expected 3, as in the header"),
+        ("a,b,label\n1,2,0\n1,2,0,4\n", r"row 3: found 4 values; expected 3"),
+        ("a,b,label\n1,0\n2,1\n", r"row 2: found 2 values; expected 3"),
+        ("a,label\n1,0\nnan,1\n", r"row 3, column 'a': found 'nan'; expected a finite number"),
+        ("a,label\n1,0\n\nnan,1\n", r"row 4, column 'a': found 'nan'"),
+        ("a,label\ninf,0\n", r"row 2, column 'a': found 'inf'; expected a finite number"),
+        ("a,label\n1,nan\n", r"row 2, column 'label': found 'nan'"),
+        ("a,label\n1,0.5\n", r"row 2, column 'label': found '0\.5'; expected a whole number"),
+        ("a,label\n1,0\n1,-1\n", r"row 3, column 'label': found '-1'; expected a whole number"),
+        ("a,label\n1,1700000000\n", r"row 2, column 'label': found '1700000000'; expected a whole"),
+        ("größe,label\n1,0\n".encode("cp1252"), r"table\.csv is not UTF-8 text"),
+        ("a,label\n1,0\n".encode("utf-16"), r"table\.csv is not UTF-8 text"),
+    ],
+)
+def test_a_fault_is_named_with_row_and_column(csv, text, sentence):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # one sentence, not also a warning
+        refuse(lambda: csv(text), sentence)
+
+
+def test_a_fault_far_from_the_start_of_the_file(csv):
+    rows = [f"{i},{i % 3}" for i in range(60_000)]
+    rows[50_000] = "x,0"
+    refuse(lambda: csv("a,label\n" + "\n".join(rows)), r"row 50002, column 'a': found 'x'")
+
+
+def test_a_missing_file_and_too_few_names(csv, tmp_path):
+    refuse(lambda: csv_file(tmp_path / "none.csv"), r"none\.csv does not exist; expected a CSV")
+    refuse(
+        lambda: csv("a,label\n1,0\n2,2\n", classes=["x", "y"]),
+        r"table: label 2 at sample 1 is out of range; expected 0 to 1 for 2 classes",
+    )
