@@ -1,6 +1,6 @@
 """Sets `requires_grad` and believes the features frozen; BatchNorm's statistics still move.
 
-expected: numbers of BatchNorm moved
+expected: buffers of BatchNorm moved
 """
 
 from transferlab import load_backbone
