@@ -292,8 +292,10 @@ def _sentences(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield a loader's batches; of a worker's error keep our sentence, not the traceback."""
     try:
         yield from loader
+        return
     except InputError as error:
-        raise InputError(str(error).strip().rpartition("InputError: ")[2]) from None
+        sentence = str(error).strip().rpartition("InputError: ")[2]
+    raise InputError(sentence)  # out here the error is forgotten, and its workers with it
 
 
 def _collate(samples: list[tuple[Any, int]]) -> tuple[Tensor, Tensor]:
