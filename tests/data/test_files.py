@@ -1,5 +1,6 @@
 """Your own data: what is accepted, and one sentence for everything that is not."""
 
+import multiprocessing
 import shutil
 import warnings
 from pathlib import Path
@@ -145,6 +146,7 @@ def test_a_workers_error_is_the_same_sentence(photos, workers):
     data = image_folder(photos, transform)
     refuse(lambda: in_memory(data, workers=workers), r"^\S+9\.jpg is a damaged image")
     refuse(lambda: list(batches(data, 2, workers=workers)), r"^\S+9\.jpg is a damaged image")
+    assert not multiprocessing.active_children()  # the workers ended with the error
 
 
 def test_photos_of_different_sizes_need_a_transform(photos):

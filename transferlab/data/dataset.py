@@ -295,7 +295,8 @@ def _sentences(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
         return
     except InputError as error:
         sentence = str(error).strip().rpartition("InputError: ")[2]
-    raise InputError(sentence)  # out here the error is forgotten, and its workers with it
+        error.__traceback__ = None  # it keeps the workers, which should end now
+    raise InputError(sentence)
 
 
 def _collate(samples: list[tuple[Any, int]]) -> tuple[Tensor, Tensor]:
