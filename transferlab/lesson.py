@@ -31,16 +31,25 @@ class Run:
     started: float = field(default_factory=time.perf_counter, repr=False)
 
     def __str__(self) -> str:
-        threads = f", {torch.get_num_threads()} threads" if self.device == "cpu" else ""
-        return f"profile {self.profile}, device {self.device}{threads}, seed {self.seed}"
+        return f"profile {self.profile}, device {self.device}, seed {self.seed}"
 
 
-def start(profile: str = "class", device: str = "auto", seed: int = 0) -> Run:
+def start(
+    profile: str = "class", device: str = "auto", seed: int = 0, *, threads: int | None = 1
+) -> Run:
     """Begin a lesson: check its parameters and print them.
 
     The environment variables TRANSFERLAB_PROFILE and TRANSFERLAB_DEVICE, when set, win over the
     parameters: tests run the same notebook in another profile without changing it. With
     TRANSFERLAB_OFFLINE=1 every connection to another machine raises an error from now on.
+
+    Args:
+        profile: "smoke", "class" or "full".
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: the first seed.
+        threads: CPU threads in "smoke" and "class". The course's networks are so small there that
+            a second thread costs more time than it saves. None, and "full", leave the choice to
+            torch.
     """
     profile = os.environ.get("TRANSFERLAB_PROFILE") or profile
     device = os.environ.get("TRANSFERLAB_DEVICE") or device
@@ -50,6 +59,8 @@ def start(profile: str = "class", device: str = "auto", seed: int = 0) -> Run:
         raise InputError(f"seed={seed!r}: expected a whole number, 0 or more.")
     if os.environ.get("TRANSFERLAB_OFFLINE"):
         forbid_network()
+    if threads is not None and profile != "full":
+        torch.set_num_threads(threads)
     run = Run(profile, str(choose_device(device)), seed)
     print(run)
     return run

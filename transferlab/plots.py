@@ -70,6 +70,13 @@ def _label(axis: Axes, x: str, y: str, title: str = "") -> None:
     axis.set_title(title, fontsize=13)
 
 
+def _styled(series: Mapping) -> list[tuple[tuple, dict]]:
+    """Give each line a style of its own."""
+    if len(series) > len(STYLES):
+        raise InputError(f"{len(series)} lines in one figure; expected at most {len(STYLES)}.")
+    return list(zip(series.items(), STYLES, strict=False))
+
+
 def curves(
     x: Sequence[float],
     series: Mapping[str, Sequence[Interval]],
@@ -87,11 +94,12 @@ def curves(
         series: name of each line → one interval per position.
     """
     figure, [axis] = _axes()
-    for (name, intervals), style in zip(series.items(), STYLES, strict=False):
+    for (name, intervals), style in _styled(series):
         mean = np.array([i.mean for i in intervals])
         low, high = (np.array([getattr(i, end) for i in intervals]) for end in ("low", "high"))
         axis.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
-        axis.errorbar(x, mean, [mean - low, high - mean], label=name, capsize=3, lw=2, **style)
+        error = [mean - low, high - mean]
+        axis.errorbar(x, mean, error, label=name, capsize=3, lw=2, clip_on=False, **style)
     if log_x:
         axis.set_xscale("log")
         axis.set_xticks(list(x), labels=[f"{value:g}" for value in x])
@@ -144,7 +152,7 @@ def lines(
 ) -> Plot:
     """Draw plain lines without intervals, name → (x, y)."""
     figure, [axis] = _axes()
-    for (name, (x, y)), style in zip(series.items(), STYLES, strict=False):
+    for (name, (x, y)), style in _styled(series):
         axis.plot(x, y, label=name, lw=2, ms=5, markevery=max(1, len(x) // 12), **style)
     if log_y:
         axis.set_yscale("log")
@@ -173,12 +181,16 @@ def images(
     x: Tensor | np.ndarray, captions: Sequence[str], *, alt: str, columns: int = 10, title: str = ""
 ) -> Plot:
     """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption."""
+    if len(x) != len(captions):
+        raise InputError(f"{len(x)} images and {len(captions)} captions; expected one for each.")
     rows = -(-len(x) // columns)
     figure = Figure(figsize=(0.85 * columns, 1.05 * rows + 0.4 * bool(title)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in grid:
         axis.axis("off")
-    for axis, image, caption in zip(grid, torch.as_tensor(x).cpu(), captions, strict=False):
+    for axis, image, caption in zip(
+        grid, torch.as_tensor(x).detach().cpu(), captions, strict=False
+    ):
         picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
         axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1)
         axis.set_title(caption, fontsize=11, pad=2)
