@@ -3,7 +3,7 @@
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -70,16 +70,19 @@ def forbid_network() -> None:
     """From now on, let this process connect to its own machine only."""
     if getattr(socket.socket.connect, "offline", False):
         return
-    connect = socket.socket.connect
 
-    def connect_here(self: socket.socket, address: object) -> None:
-        host = address[0] if isinstance(address, tuple) else "localhost"  # a path: a local socket
-        if not (host in ("localhost", "::1") or str(host).startswith("127.")):
-            raise OSError(f"this lesson runs without a network; it tried to reach {host}")
-        return connect(self, address)
+    def guarded(connect: Callable) -> Callable:
+        def connect_here(self: socket.socket, address: object) -> int | None:
+            host = address[0] if isinstance(address, tuple) else "localhost"  # a path: local
+            if not (host in ("localhost", "::1") or str(host).startswith("127.")):
+                raise OSError(f"this lesson runs without a network; it tried to reach {host}")
+            return connect(self, address)
 
-    connect_here.offline = True
-    socket.socket.connect = connect_here
+        connect_here.offline = True
+        return connect_here
+
+    socket.socket.connect = guarded(socket.socket.connect)
+    socket.socket.connect_ex = guarded(socket.socket.connect_ex)
 
 
 @dataclass(frozen=True)

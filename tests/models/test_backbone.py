@@ -1,0 +1,103 @@
+"""A backbone checks what it is fed, and normalises once."""
+
+import copy
+
+import pytest
+import torch
+
+from transferlab import InputError, load_backbone
+from transferlab.data import batches, digits
+from transferlab.models import Normalize, mlp, narrow_resnet50, resnet20, small_cnn
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "width"),
+    [
+        (small_cnn, (1, 8, 8), 128),
+        (small_cnn, (3, 16, 16), 128),
+        (mlp, (1, 28, 28), 64),
+        (resnet20, (3, 32, 32), 64),
+        (narrow_resnet50, (3, 32, 32), 256),
+    ],
+)
+def test_shapes(build, shape, width):
+    model = build(7, shape)
+    x = torch.rand(2, *shape)
+    assert model.forward_features(x).shape == (2, width) == (2, model.width)
+    assert model(x).shape == (2, 7) == (2, model.num_classes)
+    assert model.shape == shape
+
+
+def test_the_output_is_head_of_features():
+    model = small_cnn(5).eval()
+    x = torch.rand(3, 1, 8, 8)
+    assert torch.equal(model(x), model.head(model.forward_features(x)))
+
+
+def test_normalize_is_the_formula_per_channel():
+    layer = Normalize((0.1, 0.2, 0.3), (1.0, 2.0, 4.0))
+    x = torch.rand(2, 3, 4, 4)
+    for c, (mean, std) in enumerate([(0.1, 1.0), (0.2, 2.0), (0.3, 4.0)]):
+        torch.testing.assert_close(layer(x)[:, c], (x[:, c] - mean) / std)
+    assert not layer.state_dict()  # it is a recipe, not a weight
+
+
+@pytest.mark.parametrize("shape", [(1, 9, 8), (3, 8, 8), (1, 16, 16)])
+def test_a_wrong_size_gets_one_sentence(shape):
+    with pytest.raises(InputError) as caught:
+        small_cnn()(torch.rand(2, *shape))
+    text = str(caught.value)
+    assert f"small_cnn expects images of shape (1, 8, 8); found {shape}" in text
+    assert "size=" in text and "\n" not in text
+
+
+def test_a_second_normalisation_is_noticed():
+    """The naive pipeline normalises in the data's transform, as every tutorial does."""
+    model = resnet20().eval()
+    x = torch.rand(4, 3, 32, 32)
+    naive = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / 0.225
+    with pytest.raises(InputError, match=r"normalises its input itself.*0\.\.1; found -\d"):
+        model(naive)
+    with pytest.raises(InputError, match=r"found 0\.00\.\.255\.00"):
+        resnet20()(torch.tensor([0.0, 255.0]).repeat(3, 32, 16)[None])
+    model(x)
+
+
+def test_a_network_without_normalisation_takes_any_range():
+    mlp(3, (1, 2, 2))(torch.full((2, 1, 2, 2), -7.0))
+
+
+def test_a_new_head_is_new_and_the_features_are_not():
+    model = load_backbone("small_cnn", weights="letters")
+    twin = copy.deepcopy(model)
+    model.replace_head(4)
+    assert model.num_classes == 4 and twin.num_classes == 37
+    one, two = model.features.state_dict(), twin.features.state_dict()
+    assert all(torch.equal(one[k], two[k]) for k in one)
+    with pytest.raises(InputError, match="num_classes=0: expected at least 1"):
+        model.replace_head(0)
+    assert model.num_classes == 4
+
+
+def test_a_head_follows_its_features(each_device):
+    model = small_cnn().to(each_device).double()
+    model.replace_head(3)
+    assert model.head.weight.dtype == torch.float64
+    assert model.head.weight.device.type == each_device
+    assert model(torch.rand(2, 1, 8, 8, device=each_device, dtype=torch.float64)).shape == (2, 3)
+
+
+def test_every_parameter_gets_a_gradient(each_device):
+    for model in (small_cnn(), narrow_resnet50(), resnet20(), mlp(10, (1, 8, 8))):
+        model.to(each_device)
+        x = torch.rand(4, *model.shape, device=each_device)
+        model(x).square().sum().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_backbone_is_an_ordinary_module():
+    model = small_cnn()
+    names = [name for name, _ in model.named_children()]
+    assert names == ["normalize", "features", "head"]
+    [(x, _), *_] = batches(digits(), 16)
+    assert model(x).shape == (16, 10)

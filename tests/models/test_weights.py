@@ -1,0 +1,188 @@
+"""Weights are checked before they are believed: hash, format, keys, shapes; and no code runs."""
+
+import os
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+from torch import nn
+
+from transferlab import InputError
+from transferlab.models import card, read_weights, shipped, small_cnn
+from transferlab.models.weights import SHIPPED, load_into, sha256
+
+STATE = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.tensor([1.0, -1.0])}
+
+
+def write(path: Path, content=STATE, **options) -> Path:
+    if path.suffix == ".safetensors":
+        safetensors.torch.save_file(content, path)
+    else:
+        torch.save(content, path, **options)
+    return path
+
+
+def same(found: dict) -> bool:
+    return found.keys() == STATE.keys() and all(torch.equal(found[k], STATE[k]) for k in STATE)
+
+
+def refuse(call, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        call()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.pt", "w.th", "w.safetensors"])
+def test_what_is_written_is_read(tmp_path, name):
+    assert same(read_weights(write(tmp_path / name)))
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model"])
+def test_a_state_dict_inside_a_checkpoint_is_unpacked(tmp_path, key):
+    path = write(tmp_path / "w.pth", {"epoch": 3, key: STATE, "best": 0.9})
+    assert same(read_weights(path))
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."]
+)
+def test_prefixes_of_wrappers_are_taken_off(tmp_path, prefix):
+    path = write(tmp_path / "w.pth", {prefix + name: value for name, value in STATE.items()})
+    assert same(read_weights(path))
+
+
+def test_prefixes_as_the_wrappers_really_leave_them(tmp_path):
+    model = nn.Sequential()
+    model.add_module("layer", nn.Linear(3, 2))
+    model.load_state_dict(STATE)
+    wrapped = nn.DataParallel(model)
+    assert all(name.startswith("module.") for name in wrapped.state_dict())
+    assert same(read_weights(write(tmp_path / "w.pth", wrapped.state_dict())))
+
+
+def test_the_hash_is_compared(tmp_path):
+    path = write(tmp_path / "w.pth")
+    digest = sha256(path)
+    assert same(read_weights(path, digest))
+    refuse(lambda: read_weights(path, "0" * 64), rf"w\.pth is damaged or altered.*{digest}; exp")
+    right, wrong = tmp_path / f"net-{digest[:8]}.pth", tmp_path / "net-deadbeef.pth"
+    for copy in (right, wrong):
+        copy.write_bytes(path.read_bytes())
+    assert same(read_weights(right))
+    refuse(lambda: read_weights(wrong), rf"begins with {digest[:8]}; expected deadbeef")
+    right.write_bytes(path.read_bytes() + b"\0")
+    refuse(lambda: read_weights(right), "is damaged or altered")
+
+
+@pytest.mark.parametrize("name", ["run-20261122.pth", "best-epoch-12.pth", "net-resnet18.pth"])
+def test_not_every_dash_begins_a_hash(tmp_path, name):
+    assert same(read_weights(write(tmp_path / name)))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.95])
+@pytest.mark.parametrize("kind", ["zip", "legacy", "safetensors"])
+def test_a_cut_file_is_named(tmp_path, kind, share):
+    options = {"_use_new_zipfile_serialization": False} if kind == "legacy" else {}
+    ending = "safetensors" if kind == "safetensors" else "pth"
+    path = write(tmp_path / f"w.{ending}", **options)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(share * len(whole))])
+    refuse(lambda: read_weights(path), rf"w\.{ending} is cut short or is not a file of weights")
+
+
+@pytest.mark.parametrize("text", ["<html>404 not found</html>", "hello world " * 50, "{}"])
+@pytest.mark.parametrize("ending", ["pth", "safetensors"])
+def test_a_page_saved_instead_of_weights_is_named(tmp_path, text, ending):
+    path = tmp_path / f"w.{ending}"
+    path.write_text(text)
+    refuse(lambda: read_weights(path), rf"w\.{ending} is cut short or is not a file of weights")
+
+
+class Attack:
+    def __init__(self, trace: Path) -> None:
+        self.trace = str(trace)
+
+    def __reduce__(self):
+        return (os.mkdir, (self.trace,))
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path, new_format):
+    trace, path = tmp_path / "it ran", tmp_path / "evil.pth"
+    content = {**STATE, "layer.scale": Attack(trace)}
+    torch.save(content, path, _use_new_zipfile_serialization=new_format)
+    refuse(lambda: read_weights(path), r"evil\.pth holds more than tensors.*could run code")
+    assert not trace.exists()
+    torch.load(path, weights_only=False)  # the naive way
+    assert trace.exists()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{}, [torch.zeros(1)], {"epoch": 3}, {"w": 1.0}, {1: torch.zeros(1)}, torch.zeros(3)],
+    ids=["nothing", "list", "numbers", "floats", "no names", "a tensor"],
+)
+def test_a_file_without_a_state_dict_is_named(tmp_path, content):
+    path = write(tmp_path / "w.pth", content)
+    refuse(lambda: read_weights(path), r"w\.pth holds no state dict; expected names with one")
+
+
+def test_a_whole_pickled_model_is_refused(tmp_path):
+    path = write(tmp_path / "w.pth", nn.Linear(2, 2))
+    refuse(lambda: read_weights(path), r"expected a state dict, saved with torch\.save\(model\.st")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    refuse(lambda: read_weights(tmp_path / "w.pth"), r"w\.pth does not exist; expected a file of")
+
+
+# ---- load_into -----------------------------------------------------------------------------------
+
+
+def change(edit) -> tuple[nn.Module, dict]:
+    torch.manual_seed(0)
+    weights = dict(small_cnn(3).state_dict())
+    edit(weights)
+    torch.manual_seed(1)
+    return small_cnn(3), weights
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda w: w.pop("head.bias"), r"1 tensors are missing \(such as head\.bias\), 0 are unk"),
+        (lambda w: w.update(extra=torch.zeros(1)), r"0 tensors are missing, 1 .*such as extra"),
+        (
+            lambda w: w.update({"head.weight": torch.zeros(5, 128)}),
+            r"head\.weight has shape \(5, 128\); expected \(3, 128\)",
+        ),
+    ],
+)
+def test_another_architecture_is_refused_and_changes_nothing(edit, sentence):
+    model, weights = change(edit)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    refuse(
+        lambda: load_into(model, weights, "w.pth"), "^w.pth belongs to another arch.*" + sentence
+    )
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
+
+
+def test_old_files_without_batch_counters_are_accepted():
+    model, weights = change(
+        lambda w: [w.pop(k) for k in list(w) if k.endswith("num_batches_tracked")]
+    )
+    load_into(model, weights, "w.pth")
+    assert all(torch.equal(model.state_dict()[k], v) for k, v in weights.items())
+
+
+# ---- what is shipped -----------------------------------------------------------------------------
+
+
+def test_cards_of_what_is_shipped():
+    assert shipped() == ["letters", "letters_resnet50"]
+    for name in shipped():
+        about = card(name)
+        assert about["sha256"] == sha256(SHIPPED / f"{name}.safetensors")
+    with pytest.raises(InputError, match=r"no checkpoint 'leters' is shipped; there are letters"):
+        card("leters")

@@ -1,0 +1,221 @@
+"""A lesson's settings, its missing network, and the claims that it must prove."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from transferlab import InputError
+from transferlab.lesson import PROFILES, Claims, Run, start
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch):
+    for name in ("TRANSFERLAB_PROFILE", "TRANSFERLAB_DEVICE", "TRANSFERLAB_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+# ---- start ---------------------------------------------------------------------------------------
+
+
+def test_parameters_count_and_are_printed(capsys):
+    run = start("smoke", "cpu", 3)
+    assert (run.profile, run.device, run.seed) == ("smoke", "cpu", 3)
+    assert "profile smoke, device cpu" in capsys.readouterr().out
+
+
+def test_the_environment_wins_over_the_parameters(monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_PROFILE", "smoke")
+    monkeypatch.setenv("TRANSFERLAB_DEVICE", "cpu")
+    run = start("full", "cuda")
+    assert (run.profile, run.device) == ("smoke", "cpu")
+
+
+def test_an_empty_variable_is_no_variable(monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_PROFILE", "")
+    assert start("class", "cpu").profile == "class"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ({"profile": "fast"}, r"profile='fast' is unknown; expected one of smoke, class, full"),
+        ({"device": "gpu"}, r"device='gpu' is unknown; expected one of auto, cpu"),
+        ({"seed": -1}, r"seed=-1: expected a whole number, 0 or more"),
+        ({"seed": 0.5}, r"seed=0\.5: expected a whole number"),
+        ({"seed": "0"}, r"seed='0': expected a whole number"),
+    ],
+)
+def test_unknown_parameters_get_one_sentence(parameters, sentence):
+    with pytest.raises(InputError, match=sentence):
+        start(**{"device": "cpu", **parameters})
+
+
+def test_an_unknown_profile_in_the_environment_too(monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_PROFILE", "clas")
+    with pytest.raises(InputError, match="profile='clas' is unknown"):
+        start("smoke", "cpu")
+
+
+# ---- no network ----------------------------------------------------------------------------------
+
+# In a process of its own, so that the patch does not leak into other tests. 192.0.2.1 is reserved
+# for documentation (RFC 5737); a socket that is not blocked would at least try to reach it.
+OFFLINE = """
+import asyncio, os, socket, sys, threading, urllib.request
+from transferlab.lesson import forbid_network, start
+
+calls = []
+real = socket.socket.connect
+def spy(self, address):
+    calls.append(address)
+    return real(self, address)
+socket.socket.connect = spy
+
+os.environ["TRANSFERLAB_OFFLINE"] = "1"
+start("smoke", "cpu")
+forbid_network()  # a second call changes nothing
+
+def blocked(call):
+    try:
+        call()
+    except OSError as error:
+        return "without a network" in str(error) and "192.0.2.1" in str(error)
+    return False
+
+def connect(family=socket.AF_INET, address=("192.0.2.1", 9)):
+    with socket.socket(family) as client:
+        client.settimeout(2)
+        client.connect(address)
+
+def connect_ex():
+    with socket.socket() as client:
+        client.settimeout(2)
+        client.connect_ex(("192.0.2.1", 9))
+
+async def stream():
+    await asyncio.wait_for(asyncio.open_connection("192.0.2.1", 9), 2)
+
+assert blocked(connect)
+assert blocked(connect_ex)
+assert blocked(lambda: socket.create_connection(("192.0.2.1", 9), 2))
+assert blocked(lambda: urllib.request.urlopen("http://192.0.2.1/", timeout=2))
+assert blocked(lambda: asyncio.run(stream()))
+assert calls == [], calls  # no packet left
+
+server = socket.create_server(("127.0.0.1", 0))
+threading.Thread(target=lambda: server.accept()[0].sendall(b"hello")).start()
+with socket.create_connection(server.getsockname(), 5) as client:
+    assert client.recv(5) == b"hello"
+assert len(calls) == 1
+if hasattr(socket, "AF_UNIX"):
+    path = os.path.join(sys.argv[1], "s")
+    local = socket.socket(socket.AF_UNIX)
+    local.bind(path); local.listen()
+    connect(socket.AF_UNIX, path)
+print("all blocked")
+"""
+
+
+def test_without_a_network_only_this_machine_is_reached(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(OFFLINE), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "http_proxy": "", "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("all blocked\n")
+
+
+# ---- claims --------------------------------------------------------------------------------------
+
+UP = [3.0, 4.0, 5.0, 4.0, 3.5]
+UNSURE = [3.0, -4.0, 5.0, -2.0, 1.0]
+
+
+def claims(profile: str = "class") -> Claims:
+    return Claims(Run(profile, "cpu", 0))
+
+
+def test_claims_that_hold_are_shown_with_their_numbers():
+    found = claims()
+    found.positive("pre-training helps", UP, "points", target=12)
+    found.below("error", [1.0, 1.1, 0.9], 2.0, "%")
+    found.fact("the frozen weights did not move", True)
+    text = repr(found.show())
+    for part in ("pre-training helps", "3.9 [3.0, 4.8] points", "≥ 12", "error (below 2)", "yes"):
+        assert part in text
+    assert "no" not in text.split()
+
+
+@pytest.mark.parametrize("values", [UNSURE, [-v for v in UP], [0.0, 0.0, 0.0]])
+def test_a_claim_that_does_not_hold_raises_in_class(values):
+    found = claims()
+    found.positive("it helps", values, "points", target=1)
+    with pytest.raises(AssertionError, match=r"not shown by this run: it helps: -?\d+\.\d \["):
+        found.show()
+
+
+def test_the_mean_alone_proves_nothing():
+    found = claims()
+    assert sum(UNSURE) > 0  # the naive test would pass
+    found.positive("it helps", UNSURE)
+    assert not found.claims[0].holds
+
+
+@pytest.mark.parametrize("profile", ["smoke", "full"])
+def test_other_profiles_show_and_do_not_raise(profile):
+    found = claims(profile)
+    found.positive("it helps", UNSURE)
+    found.fact("the earth is flat", False)
+    assert "no" in repr(found.show()).split()
+
+
+def test_a_false_fact_or_a_value_above_its_limit_raises():
+    for add in (
+        lambda c: c.fact("the earth is flat", False),
+        lambda c: c.below("error", [1.0, 3.0, 2.0], 2.5),
+        lambda c: c.below("error", [3.0, 3.1, 2.9], 2.0),
+    ):
+        found = claims()
+        add(found)
+        with pytest.raises(AssertionError, match="not shown by this run"):
+            found.show()
+
+
+def test_the_target_is_shown_and_not_asserted():
+    found = claims()
+    found.positive("it helps", UP, "points", target=1000)
+    assert "≥ 1000" in repr(found.show())
+
+
+def test_all_claims_that_fail_are_named():
+    found = claims()
+    found.fact("one", False)
+    found.fact("two", True)
+    found.fact("three", False)
+    with pytest.raises(AssertionError, match=r"one.*three") as caught:
+        found.show()
+    assert "two" not in str(caught.value)
+
+
+def test_one_run_is_no_evidence():
+    with pytest.raises(InputError, match="at least 2 runs; found 1"):
+        claims().positive("it helps", [5.0])
+
+
+def test_the_table_is_shown_by_jupyter_and_read_by_the_report():
+    found = claims()
+    found.positive("it helps", UP, "points", target=12)
+    found.fact("nothing leaked", True)
+    data, metadata = found.show()._repr_mimebundle_()
+    assert "<td style='text-align:left'>it helps</td>" in data["text/html"]
+    first, second = metadata["transferlab_claims"]
+    assert first["mean"] == pytest.approx(3.9) and first["holds"] is True
+    assert first["low"] > 0 and first["unit"] == "points"
+    assert second["mean"] is None and second["holds"] is True
+    assert PROFILES == ("smoke", "class", "full")

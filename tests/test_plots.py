@@ -1,0 +1,137 @@
+"""Figures: alternative text, size, and what they refuse."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from transferlab import InputError, evaluate, plots
+from transferlab.data import digits, few_shot
+from transferlab.evaluate import Interval
+from transferlab.models import small_cnn
+from transferlab.train import History
+
+ALT = "Accuracy rises from 60 to 90 % with more labels."
+SERIES = {
+    "scratch": [Interval(60, 55, 65, 5), Interval(80, 78, 82, 5)],
+    "fine-tuned": [Interval(75, 72, 78, 5), Interval(85, 84, 86, 5)],
+}
+
+
+def evaluation():
+    return evaluate(small_cnn(), few_shot(digits(), 5), device="cpu")
+
+
+def training() -> History:
+    return History([3, 6], [1.0, 0.5], [], [1.1, 0.7], [0.5, 0.8], [0.1, 0.1])
+
+
+MAKERS = {
+    "curves": lambda alt: plots.curves(
+        [1, 2], SERIES, x_label="labels per class", y_label="accuracy (%)", alt=alt, log_x=True
+    ),
+    "bars": lambda alt: plots.bars(
+        {"a": Interval(1, 0.5, 1.5, 5), "b": Interval(-2, -3, -1, 5)}, x_label="points", alt=alt
+    ),
+    "lines": lambda alt: plots.lines(
+        {"a": ([1, 2, 3], [3, 2, 1])}, x_label="epoch", y_label="loss (nats)", alt=alt, log_y=True
+    ),
+    "history": lambda alt: plots.history(training(), alt=alt),
+    "history without validation": lambda alt: plots.history(History([3], [1.0]), alt=alt),
+    "images": lambda alt: plots.images(digits().x[:20], [str(i) for i in range(20)], alt=alt),
+    "colour images": lambda alt: plots.images(torch.rand(3, 3, 32, 32), "abc", alt=alt, title="t"),
+    "confusion": lambda alt: plots.confusion(evaluation(), alt=alt),
+}
+
+
+@pytest.fixture(params=MAKERS)
+def make(request):
+    return MAKERS[request.param]
+
+
+def test_a_plot_carries_its_text_and_a_small_picture(make):
+    data, metadata = make(ALT)._repr_mimebundle_()
+    assert data["text/plain"] == ALT
+    assert metadata["image/png"]["alt"] == ALT
+    png = base64.b64decode(data["image/png"])
+    assert len(png) <= 100_000
+    image = Image.open(io.BytesIO(png))
+    assert image.format == "PNG" and min(image.size) > 80
+    assert len(np.unique(np.asarray(image.convert("L")))) > 10  # something is drawn
+
+
+def test_the_same_figure_is_the_same_bytes(make):
+    torch.manual_seed(0)
+    one = make(ALT)._repr_mimebundle_()
+    torch.manual_seed(0)
+    assert make(ALT)._repr_mimebundle_() == one
+
+
+@pytest.mark.parametrize("alt", ["", "  \n"])
+def test_an_empty_text_is_refused(make, alt):
+    with pytest.raises(InputError, match="alt is empty; expected a sentence"):
+        make(alt)
+
+
+def test_axes_have_labels_and_lines_differ_in_more_than_colour():
+    figure = MAKERS["curves"](ALT).figure
+    [axis] = figure.axes
+    assert axis.get_xlabel() == "labels per class"
+    assert axis.get_ylabel() == "accuracy (%)"
+    drawn = [bars.lines[0] for bars in axis.containers]
+    looks = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn]
+    assert all(len(set(values)) == len(drawn) == 2 for values in zip(*looks, strict=True))
+    for name in ("history", "lines", "confusion"):
+        for axis in MAKERS[name](ALT).figure.axes:
+            assert axis.get_xlabel() and axis.get_ylabel()
+
+
+def test_the_interval_is_drawn_where_it_is():
+    [axis] = MAKERS["curves"](ALT).figure.axes
+    ends = axis.containers[0].lines[2][0].get_segments()
+    assert [segment[:, 1].tolist() for segment in ends] == [[55, 65], [78, 82]]
+
+
+def test_no_line_is_left_out_silently():
+    many = {f"line {i}": SERIES["scratch"] for i in range(7)}
+    with pytest.raises(InputError, match=r"7 lines.*at most 6"):
+        plots.curves([1, 2], many, x_label="x", y_label="y", alt=ALT)
+    with pytest.raises(InputError, match=r"7 lines.*at most 6"):
+        series = {f"line {i}": ([1], [2]) for i in range(7)}
+        plots.lines(series, x_label="x", y_label="y", alt=ALT)
+
+
+def test_no_picture_is_left_out_silently():
+    with pytest.raises(InputError, match="3 images and 2 captions"):
+        plots.images(torch.rand(3, 1, 8, 8), ["a", "b"], alt=ALT)
+
+
+def test_images_that_carry_a_gradient_can_be_drawn():
+    plots.images(torch.rand(2, 1, 8, 8, requires_grad=True), "ab", alt=ALT)
+
+
+def test_a_confusion_matrix_shows_its_counts():
+    found = evaluation()
+    [axis] = plots.confusion(found, alt=ALT).figure.axes
+    assert sum(int(text.get_text()) for text in axis.texts) == 50
+    assert [label.get_text() for label in axis.get_yticklabels()] == found.classes
+
+
+def test_a_history_plots_itself():
+    plot = training().plot()
+    assert "loss" in plot.alt
+    assert [axis.get_ylabel() for axis in plot.figure.axes] == [
+        "loss (nats per sample)",
+        "validation accuracy (%)",
+    ]
+
+
+def test_a_figure_is_saved_in_the_format_of_its_name(tmp_path):
+    plot = MAKERS["lines"](ALT)
+    plot.save(tmp_path / "figure.png")
+    plot.save(tmp_path / "figure.svg")
+    assert Image.open(tmp_path / "figure.png").format == "PNG"
+    assert "<svg" in (tmp_path / "figure.svg").read_text()
