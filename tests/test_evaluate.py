@@ -97,6 +97,13 @@ def test_predictions_come_in_the_order_of_the_data(five):
     assert not scores.requires_grad
 
 
+def test_outputs_without_a_name_are_numbered():
+    data = MemoryDataset(torch.zeros(2, 3), torch.tensor([0, 1]), ["a", "b"])
+    assert evaluate(Scores(), data).classes == ["a", "b", "2"]
+    data = MemoryDataset(torch.zeros(2, 3), torch.tensor([0, 1]), "abcde")
+    assert evaluate(Scores(), data).classes == ["a", "b", "c"]
+
+
 def test_labels_beyond_the_outputs_get_one_sentence():
     data = MemoryDataset(torch.zeros(2, 3), torch.tensor([0, 4]), "abcde")
     with pytest.raises(InputError, match=r"label 4, but the model has 3 outputs; .* 0 to 2"):

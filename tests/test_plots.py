@@ -133,5 +133,6 @@ def test_a_figure_is_saved_in_the_format_of_its_name(tmp_path):
     plot = MAKERS["lines"](ALT)
     plot.save(tmp_path / "figure.png")
     plot.save(tmp_path / "figure.svg")
-    assert Image.open(tmp_path / "figure.png").format == "PNG"
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.format == "PNG"
     assert "<svg" in (tmp_path / "figure.svg").read_text()

@@ -69,7 +69,8 @@ def evaluate(
         )
     confusion = torch.bincount(y * num_classes + scores.argmax(1), minlength=num_classes**2)
     confusion = confusion.view(num_classes, num_classes).cpu()
-    names = getattr(dataset, "classes", None) or range(num_classes)
+    names = list(getattr(dataset, "classes", None) or [])[:num_classes]
+    names += range(len(names), num_classes)  # outputs that the data has no name for
     return Evaluation(
         loss=F.cross_entropy(scores.double(), y).item(),
         accuracy=confusion.diagonal().sum().item() / len(y),

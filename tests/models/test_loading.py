@@ -299,7 +299,7 @@ def test_leaving_out_the_normalisation_needs_a_word():
 @torch.inference_mode()
 def features(model, data) -> np.ndarray:
     model.eval()
-    return torch.cat([model.forward_features(x) for x, _ in batches(data, 32)]).numpy()
+    return torch.cat([model.forward_features(x) for x, _ in batches(data, 8)]).numpy()
 
 
 def probe(model, train, test) -> float:
@@ -344,7 +344,7 @@ def test_the_imagenet_head_knows_ants_and_bees_without_training(ants_and_bees):
     model = load_backbone("mobilenet_v2", file).eval()
     assert model.num_classes == 1000
     names = (file.parent / "imagenet_class_names.txt").read_text().splitlines()
-    said = torch.cat([model(x).argmax(1) for x, _ in batches(test, 32)])
+    said = torch.cat([model(x).argmax(1) for x, _ in batches(test, 8)])
     found = {}
     for label, name in enumerate(("ant, emmet, pismire", "bee")):
         right = said[labels(test) == label] == names.index(name)
