@@ -72,7 +72,7 @@ def evaluate(
     names = list(getattr(dataset, "classes", None) or [])[:num_classes]
     names += range(len(names), num_classes)  # outputs that the data has no name for
     return Evaluation(
-        loss=F.cross_entropy(scores.double(), y).item(),
+        loss=F.cross_entropy(scores.cpu().double(), y.cpu()).item(),
         accuracy=confusion.diagonal().sum().item() / len(y),
         confusion=confusion,
         classes=[str(name) for name in names],

@@ -4,7 +4,7 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,9 +17,9 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from transferlab import plots
-from transferlab.checkpoint import load_checkpoint, save_checkpoint
+from transferlab.checkpoint import RunState, check_same_run, load_checkpoint, save_checkpoint
 from transferlab.data import FreshDataset, batches, labels
-from transferlab.device import choose_device, rng_state, seeded, set_rng_state
+from transferlab.device import choose_device, seeded
 from transferlab.errors import InputError
 from transferlab.evaluate import evaluate
 
@@ -180,30 +180,28 @@ def fit(
     loader = batches(train, batch_size, shuffle=True, generator=order, device=where)
     total_steps = steps if steps is not None else epochs * len(loader)
     total_epochs = math.ceil(total_steps / len(loader))
-    groups = groups or [{"params": list(model.parameters())}]
-    if isinstance(optimizer, str):
-        # Fused SGD cannot start the momentum of layers that are unfrozen later; fused Adam can.
-        fused = where.type in ("cpu", "cuda") and optimizer in ("adam", "adamw")
-        engine = OPTIMIZERS[optimizer](groups, lr=lr, **({"fused": True} if fused else {}))
-    else:
-        engine = optimizer(groups)
+    engine = _optimizer(optimizer, groups or [{"params": list(model.parameters())}], lr, where)
     scheduler = _scheduler(engine, schedule, total_steps)
-    settings = {"batch_size": batch_size, "lr": lr, "seed": seed, "schedule": schedule}
-    settings |= {"samples": len(train), "penalty": _describe(penalty)}
-    settings["optimizer"] = type(engine).__name__
-    settings["parameters in each group"] = [len(group["params"]) for group in engine.param_groups]
+    settings = {
+        "batch_size": batch_size,
+        "lr": lr,
+        "seed": seed,
+        "schedule": schedule,
+        "steps": total_steps if schedule != "constant" else "any",  # a schedule plans a whole run
+        "samples": len(train),
+        "penalty": _describe(penalty),
+        "optimizer": type(engine).__name__,
+        "parameters in each group": [len(group["params"]) for group in engine.param_groups],
+    }
     if penalty is not None:
         penalty.prepare(model, engine)
-
     history = History()
-    state = _State(model, engine, scheduler, penalty, order, history, where)
-    if schedule != "constant":  # a schedule is a plan for the whole run, so its length counts
-        settings["steps"] = total_steps
+    state = RunState(model, engine, scheduler, penalty, order, history, where)
 
     with seeded(seed, where):
         if checkpoint is not None and Path(checkpoint).exists():
             saved = load_checkpoint(checkpoint)
-            _check_same_run(saved, settings, model, total_steps, len(loader), checkpoint)
+            check_same_run(saved, settings, model, total_steps, len(loader), checkpoint)
             state.restore(saved)
             for epoch in range(history.epochs):
                 if unfreeze is not None:
@@ -244,43 +242,6 @@ def fit(
             if checkpoint is not None:
                 save_checkpoint(checkpoint, {"settings": settings, **state.capture()})
     return history
-
-
-@dataclass
-class _State:
-    """Everything that a run must remember to go on as if it had never stopped."""
-
-    model: nn.Module
-    optimizer: Optimizer
-    scheduler: LRScheduler | None
-    penalty: Penalty | None
-    order: torch.Generator
-    history: History
-    device: torch.device
-
-    def capture(self) -> dict[str, Any]:
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": self.scheduler.state_dict() if self.scheduler else None,
-            "anchor": getattr(self.penalty, "anchor", None),  # where L2SP pulls to
-            "rng": rng_state(self.device),
-            "order": self.order.get_state(),  # the sampler's position
-            "history": asdict(self.history),
-        }
-
-    def restore(self, saved: dict[str, Any]) -> None:
-        self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.scheduler is not None:
-            self.scheduler.load_state_dict(saved["scheduler"])
-        if saved["anchor"] is not None:
-            self.penalty.anchor = saved["anchor"]
-            self.penalty.prepare(self.model, self.optimizer)
-        set_rng_state(saved["rng"], self.device)
-        self.order.set_state(saved["order"])
-        for name, values in saved["history"].items():
-            setattr(self.history, name, values)
 
 
 def _check_budget(
@@ -336,43 +297,21 @@ def _describe(penalty: Penalty | None) -> str:
     return f"{type(penalty).__name__}({', '.join(f'{k}={v}' for k, v in numbers.items())})"
 
 
+def _optimizer(
+    optimizer: str | Callable[[list[dict[str, Any]]], Optimizer],
+    groups: list[dict[str, Any]],
+    lr: float,
+    device: torch.device,
+) -> Optimizer:
+    if not isinstance(optimizer, str):
+        return optimizer(groups)
+    # One fused kernel instead of many small ones. Fused SGD is left out: it cannot start the
+    # momentum of layers that are unfrozen later.
+    fused = device.type in ("cpu", "cuda") and optimizer in ("adam", "adamw")
+    return OPTIMIZERS[optimizer](groups, lr=lr, **({"fused": True} if fused else {}))
+
+
 def _scheduler(optimizer: Optimizer, schedule: str, total_steps: int) -> LRScheduler | None:
     if schedule == "constant":
         return None
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=total_steps)
-
-
-def _check_same_run(
-    saved: dict[str, Any],
-    settings: dict[str, Any],
-    model: nn.Module,
-    total_steps: int,
-    steps_per_epoch: int,
-    path: str | Path,
-) -> None:
-    """Refuse the checkpoint of another run, before anything is changed."""
-    shapes = {name: tuple(tensor.shape) for name, tensor in saved["model"].items()}
-    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    if shapes != expected:
-        odd = sorted(shapes.items() ^ expected.items())[0][0]
-        raise InputError(
-            f"{path} belongs to another architecture: {odd} has shape {shapes.get(odd)}; "
-            f"expected {expected.get(odd)}."
-        )
-    for name, value in settings.items():
-        if (before := saved["settings"].get(name)) != value:
-            raise InputError(
-                f"{path} belongs to another run: it has {name}={before}, this run {name}={value}; "
-                "use the same settings or another file."
-            )
-    steps = saved["history"]["steps"]
-    if steps and steps[-1] > total_steps:
-        raise InputError(
-            f"{path} has taken {steps[-1]} steps already; this run asks for {total_steps}. "
-            "Ask for more, or use another file."
-        )
-    if steps and steps[-1] < total_steps and steps[-1] % steps_per_epoch:
-        raise InputError(
-            f"{path} ends after {steps[-1]} steps, in the middle of an epoch of {steps_per_epoch}; "
-            f"it cannot go on to {total_steps}. Use another file."
-        )

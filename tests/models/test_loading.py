@@ -1,5 +1,6 @@
 """Any network by name, with the preprocessing of its weights, bit-equal to torchvision's."""
 
+import dataclasses
 import hashlib
 import warnings
 from pathlib import Path
@@ -14,8 +15,8 @@ from torch import nn
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, image_folder, in_memory, labels, load
 from transferlab.evaluate import evaluate
-from transferlab.models import backbone_names, save_weights
-from transferlab.models.loading import _version
+from transferlab.models import backbone_names, save_weights, small_cnn
+from transferlab.models.torchvision_models import _version
 
 PRESETS = torchvision.models
 
@@ -359,3 +360,34 @@ def test_real_weights_get_a_new_head(ants_and_bees):
     found = evaluate(model, train.subset(torch.arange(0, 244, 12)), device="cpu")
     assert found.confusion.shape == (2, 2)
     assert 0.3 < found.loss < 1.5  # an untrained head: about ln 2
+
+
+class TestNote:
+    """What `save_weights` notes beside the tensors comes back without being said again."""
+
+    def test_version_and_size_of_torchvision_weights(self, tmp_path):
+        file = tmp_path / "resnet50.pth"
+        torch.save(torchvision.models.resnet50().state_dict(), file)
+        model = load_backbone("resnet50", file, num_classes=2, size=64)
+        model.transform = dataclasses.replace(model.transform, version="IMAGENET1K_V2")
+        save_weights(model, tmp_path / "mine.safetensors")
+        again = load_backbone("resnet50", tmp_path / "mine.safetensors")
+        assert again.transform.version == "IMAGENET1K_V2"
+        assert again.transform.resize == round(232 * 64 / 224)  # V1 would be 256 * 64 / 224
+        assert again.shape == (3, 64, 64)
+
+    def test_size_of_our_own_network(self, tmp_path):
+        save_weights(small_cnn(3, (1, 12, 12)), tmp_path / "mine.safetensors")
+        assert load_backbone("small_cnn", tmp_path / "mine.safetensors").shape == (1, 12, 12)
+
+    def test_missing_normalisation_has_to_be_said_again(self, tmp_path):
+        model = load_backbone("resnet20", num_classes=2, normalize=False)
+        save_weights(model, tmp_path / "raw.safetensors")
+        with pytest.raises(InputError, match="load it with normalize=False"):
+            load_backbone("resnet20", tmp_path / "raw.safetensors")
+        load_backbone("resnet20", tmp_path / "raw.safetensors", normalize=False)
+
+    def test_another_architecture(self, tmp_path):
+        save_weights(small_cnn(3), tmp_path / "mine.safetensors")
+        with pytest.raises(InputError, match="belong to small_cnn, not to resnet20"):
+            load_backbone("resnet20", tmp_path / "mine.safetensors")

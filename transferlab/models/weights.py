@@ -10,6 +10,7 @@ from typing import Any
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from transferlab.errors import InputError
@@ -79,6 +80,49 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
     if not _is_state_dict(content):
         raise InputError(f"{path} holds no state dict; expected names with one tensor each.")
     return {_without_prefix(name): tensor for name, tensor in content.items()}
+
+
+def write_weights(
+    path: str | Path, state: dict[str, Tensor], note: dict[str, str], dtype: torch.dtype | None
+) -> None:
+    """Write a state dict and a note to a `.safetensors` file, whole or not at all."""
+    tensors = {
+        name: tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
+        for name, tensor in state.items()
+    }
+    tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
+    path = Path(path)
+    partial = path.with_name(path.name + ".part")  # a crash leaves the old file whole
+    safetensors.torch.save_file(tensors, partial, metadata=note)
+    partial.chmod(0o644)
+    partial.replace(path)
+
+
+def read_note(weights: str | Path, architecture: str) -> dict[str, Any]:
+    """Return what `save_weights` noted beside the tensors; nothing for files of other origin.
+
+    A note that names another architecture than the one asked for is an error.
+    """
+    path = SHIPPED / f"{weights}.safetensors" if str(weights) in shipped() else Path(weights)
+    if path.suffix != ".safetensors" or not path.is_file():
+        return {}
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            note: dict[str, Any] = file.metadata() or {}
+    except (OSError, SafetensorError):
+        return {}  # read_weights says what is wrong with the file
+    if note.get("architecture", architecture) != architecture:
+        raise InputError(
+            f"weights {str(weights)!r} belong to {note['architecture']}, not to {architecture}."
+        )
+    if "shape" in note:
+        note["shape"] = tuple(int(number) for number in note["shape"].split(","))
+    return note
+
+
+def is_backbone_layout(state: dict[str, Tensor]) -> bool:
+    """Return whether a state dict has the names of our backbones, not those of another library."""
+    return all(key.startswith(("features.", "head.")) for key in state)
 
 
 def _is_state_dict(content: Any) -> bool:
