@@ -57,6 +57,7 @@ class Backbone(nn.Module):
         self.width, self.shape, self.name = width, tuple(shape), name
         self.transform = transform
         self.weights: str | None = None
+        self.normalization_left_out = False
         self._range_checked = False
         self.replace_head(num_classes)
 
@@ -70,6 +71,11 @@ class Backbone(nn.Module):
             raise InputError(f"num_classes={num_classes}: expected at least 1.")
         like = next(self.features.parameters())
         self.head = nn.Linear(self.width, num_classes, device=like.device, dtype=like.dtype)
+
+    def leave_out_normalization(self) -> None:
+        """Feed the features raw pixels, which is a mistake for nearly all pre-trained weights."""
+        self.normalization_left_out = isinstance(self.normalize, Normalize)
+        self.normalize = nn.Identity()
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the features, before the head. (N, *shape) → (N, width)"""

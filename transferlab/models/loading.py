@@ -4,11 +4,11 @@ import contextlib
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from transferlab.device import seeded
 from transferlab.errors import InputError
-from transferlab.models.backbone import Backbone, Normalize
+from transferlab.models.backbone import Backbone
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.torchvision_models import torchvision_backbone, torchvision_names
@@ -74,8 +74,8 @@ def load_backbone(
                 "torchvision.models, such as 'resnet50'."
             )
     if not normalize:
-        model.normalize = nn.Identity()
-    elif weights is not None and read_note(weights, name).get("normalized") == "no":
+        model.leave_out_normalization()
+    elif weights is not None and read_note(weights, name).get("normalized") is False:
         raise InputError(
             f"{weights} was trained on images that were not normalised; load it with "
             "normalize=False."
@@ -91,9 +91,9 @@ def save_weights(model: Backbone, path: str | Path, dtype: torch.dtype | None = 
     """
     note = {
         "architecture": model.name,
-        "shape": ",".join(str(number) for number in model.shape),
-        "normalized": "yes" if isinstance(model.normalize, Normalize) else "no",
-        "preprocessing": getattr(model.transform, "version", ""),
+        "shape": model.shape,
+        "normalized": not model.normalization_left_out,
+        "preprocessing": getattr(model.transform, "version", None),
     }
     write_weights(path, model.state_dict(), note, dtype)
 

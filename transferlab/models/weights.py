@@ -83,7 +83,7 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
 
 
 def write_weights(
-    path: str | Path, state: dict[str, Tensor], note: dict[str, str], dtype: torch.dtype | None
+    path: str | Path, state: dict[str, Tensor], note: dict[str, Any], dtype: torch.dtype | None
 ) -> None:
     """Write a state dict and a note to a `.safetensors` file, whole or not at all."""
     tensors = {
@@ -93,7 +93,8 @@ def write_weights(
     tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
     path = Path(path)
     partial = path.with_name(path.name + ".part")  # a crash leaves the old file whole
-    safetensors.torch.save_file(tensors, partial, metadata=note)
+    # One entry: safetensors writes several in any order, and the file's hash would differ.
+    safetensors.torch.save_file(tensors, partial, metadata={"transferlab": json.dumps(note)})
     partial.chmod(0o644)
     partial.replace(path)
 
@@ -108,15 +109,15 @@ def read_note(weights: str | Path, architecture: str) -> dict[str, Any]:
         return {}
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            note: dict[str, Any] = file.metadata() or {}
-    except (OSError, SafetensorError):
+            note = json.loads((file.metadata() or {}).get("transferlab", "{}"))
+    except (OSError, SafetensorError, ValueError):
         return {}  # read_weights says what is wrong with the file
     if note.get("architecture", architecture) != architecture:
         raise InputError(
             f"weights {str(weights)!r} belong to {note['architecture']}, not to {architecture}."
         )
     if "shape" in note:
-        note["shape"] = tuple(int(number) for number in note["shape"].split(","))
+        note["shape"] = tuple(note["shape"])
     return note
 
 
