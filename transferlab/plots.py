@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from torch import Tensor
 
 from transferlab.errors import InputError
@@ -121,8 +122,7 @@ def bars(
     names, intervals = list(values), list(values.values())
     mean = np.array([i.mean for i in intervals])
     errors = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
-    colors = [STYLES[number % len(STYLES)]["color"] for number in range(len(names))]
-    axis.barh(names, mean, xerr=errors, color=colors, alpha=0.85, capsize=4, height=0.6)
+    axis.barh(names, mean, xerr=errors, color=STYLES[0]["color"], alpha=0.6, capsize=4, height=0.6)
     axis.invert_yaxis()  # the first entry on top, as in the table
     for row, found in enumerate(intervals):
         axis.annotate(
@@ -156,6 +156,9 @@ def lines(
         axis.plot(x, y, label=name, lw=2, ms=5, markevery=max(1, len(x) // 12), **style)
     if log_y:
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter("{x:g}")  # 0.2 reads better than 2×10⁻¹
+        axis.yaxis.set_minor_formatter(NullFormatter())
     _label(axis, x_label, y_label, title)
     axis.legend(fontsize=11, frameon=False)
     return Plot(figure, alt)

@@ -28,7 +28,7 @@ LossFunction = Callable[[nn.Module, Batch], Tensor]
 
 
 class Penalty(Protocol):
-    """What `fit` asks of a penalty; `transferlab.finetune` has L2, L1 and L2SP."""
+    """What `fit` asks of a penalty, such as `transferlab.finetune.L2SP`."""
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None: ...
     def add_gradients(self) -> None: ...
@@ -163,7 +163,7 @@ def fit(
             is left alone, so unfreezing needs no new group.
         schedule: "constant", or "cosine" (down to 0 over the whole run).
         loss_fn: `loss_fn(model, batch)` returns the mean loss of one batch.
-        penalty: an L2, L1 or L2SP penalty of `transferlab.finetune`.
+        penalty: a penalty of `transferlab.finetune`, such as L2SP.
         augment: changes a batch of inputs before the model sees them.
         unfreeze: called as `unfreeze(model, epoch)` before each epoch (counted from 0), to freeze
             or unfreeze layers. A resumed run calls it for the past epochs again.

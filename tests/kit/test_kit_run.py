@@ -166,7 +166,14 @@ def test_a_lesson_that_hangs_is_ended(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_ctrl_c_and_a_termination_end_everything(tmp_path: Path, ending: signal.Signals) -> None:
     write_lesson(tmp_path / "course", "01_a/01_hangs", "import time\ntime.sleep(600)")
     command = [sys.executable, "-c", "from transferlab.kit.cli import app; app()", "run"]
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        # a shell starts background jobs, and so perhaps these tests, deaf to Ctrl-C
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stdout.readline() == "start  01_a/01_hangs\n"
     deadline = time.monotonic() + 60
     while len(family := psutil.Process(process.pid).children(recursive=True)) < 2:
