@@ -3,7 +3,7 @@
 expected: buffers of BatchNorm moved
 """
 
-from transferlab import load_backbone
+from transferlab import freeze, load_backbone
 
 
 def prepare(start, num_classes, seed):
@@ -12,4 +12,6 @@ def prepare(start, num_classes, seed):
     if start == "head only":
         for parameter in model.features.parameters():
             parameter.requires_grad = False
+    elif start == "last block":
+        freeze(model, until="block5")
     return model

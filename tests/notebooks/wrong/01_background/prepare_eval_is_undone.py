@@ -3,7 +3,7 @@
 expected: model.train() undoes an earlier eval()
 """
 
-from transferlab import load_backbone
+from transferlab import freeze, load_backbone
 
 
 def prepare(start, num_classes, seed):
@@ -12,4 +12,6 @@ def prepare(start, num_classes, seed):
     if start == "head only":
         model.features.requires_grad_(False)
         model.features.eval()
+    elif start == "last block":
+        freeze(model, until="block5")
     return model

@@ -1,4 +1,4 @@
-"""Loads the checkpoint for "head only" only; "fine-tuned" starts from random weights.
+"""Loads the checkpoint for the frozen starts only; "fine-tuned" starts from random weights.
 
 expected: this is a start from scratch, whatever it is called
 """
@@ -7,8 +7,10 @@ from transferlab import freeze, load_backbone
 
 
 def prepare(start, num_classes, seed):
-    weights = "letters" if start == "head only" else None
+    weights = "letters" if start in ("head only", "last block") else None
     model = load_backbone("small_cnn", weights=weights, num_classes=num_classes, seed=seed)
     if start == "head only":
         freeze(model)
+    elif start == "last block":
+        freeze(model, until="block5")
     return model

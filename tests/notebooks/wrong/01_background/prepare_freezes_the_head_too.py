@@ -3,7 +3,7 @@
 expected: All parameters are frozen, the head too
 """
 
-from transferlab import load_backbone
+from transferlab import freeze, load_backbone
 
 
 def prepare(start, num_classes, seed):
@@ -11,4 +11,6 @@ def prepare(start, num_classes, seed):
     model = load_backbone("small_cnn", weights=weights, num_classes=num_classes, seed=seed)
     if start == "head only":
         model.requires_grad_(False)
+    elif start == "last block":
+        freeze(model, until="block5")
     return model

@@ -12,4 +12,6 @@ def prepare(start, num_classes, seed):
     model = load_backbone("small_cnn", weights="letters", seed=seed)
     if start == "head only":
         freeze(model)
+    elif start == "last block":
+        freeze(model, until="block5")
     return model

@@ -11,4 +11,6 @@ def prepare(start, num_classes, seed):
     model = load_backbone("small_cnn", weights=weights, num_classes=num_classes, seed=0)
     if start == "head only":
         freeze(model)
+    elif start == "last block":
+        freeze(model, until="block5")
     return model

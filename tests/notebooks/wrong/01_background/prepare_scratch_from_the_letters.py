@@ -10,4 +10,6 @@ def prepare(start, num_classes, seed):
     model = load_backbone("small_cnn", weights="letters", num_classes=num_classes, seed=seed)
     if start == "head only":
         freeze(model)
+    elif start == "last block":
+        freeze(model, until="block5")
     return model
