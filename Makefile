@@ -35,7 +35,7 @@ PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope
 .DELETE_ON_ERROR:
 
 help: ## show this list
-	@echo "Usage: make TARGET [PROFILE=class|smoke|full] [DEVICE=auto|cpu|cuda] [LESSONS='04_code/*']"
+	@echo "Usage: make TARGET [PROFILE=class|smoke|full] [DEVICE=auto|cpu|cuda|mps] [LESSONS='04_code/*']"
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | \
 		awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 

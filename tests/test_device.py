@@ -91,3 +91,12 @@ def test_the_state_survives_a_file(tmp_path):
     draw()
     set_rng_state(torch.load(tmp_path / "state", weights_only=True), torch.device("cpu"))
     assert draw() == expected
+
+
+def test_seeding_the_cpu_leaves_a_gpu_alone(monkeypatch):
+    calls = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: calls.append(seed))
+    monkeypatch.setattr(torch.cuda, "manual_seed", lambda seed: calls.append(seed))
+    with seeded(3):
+        torch.rand(1)
+    assert not calls

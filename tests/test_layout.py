@@ -12,7 +12,7 @@ from transferlab.models.weights import SHIPPED, sha256
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "transferlab"
 
-# DESIGN.md's list, from the top; a module imports only what stands above it.
+# A module imports only what stands above it in this list (CONTRIBUTING.md).
 ORDER = [
     "errors",
     "device",

@@ -57,7 +57,7 @@ def test_the_card_says_everything_and_nothing_is_left_over(made):
     assert about.keys() >= FIELDS
     assert about["sha256"] == sha256(made[0] / "letters.safetensors")
     assert (about["steps"], about["seed"], about["batch_size"]) == (3, 0, 256)
-    assert about["command"] == "transferlab pretrain letters"
+    assert about["command"] == "transferlab pretrain letters --steps 3 --seed 0 --to FOLDER"
     assert sorted(p.name for p in made[0].iterdir()) == ["letters.json", "letters.safetensors"]
 
 

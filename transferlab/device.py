@@ -77,16 +77,20 @@ def set_rng_state(state: dict[str, Any], device: torch.device) -> None:
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Inside: every generator starts from `seed`, the GPU computes deterministically.
+    """Inside: every generator starts from `seed`, and cuDNN chooses deterministic algorithms.
 
     Outside, the caller's generators go on as if nothing had happened.
     """
     device = torch.device(device)
-    before, cudnn = rng_state(device), torch.backends.cudnn
+    before = rng_state(device)
+    cudnn = torch.backends.cudnn
     choices = cudnn.deterministic, cudnn.benchmark
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)
     cudnn.deterministic, cudnn.benchmark = True, False
     try:
         yield

@@ -1,6 +1,7 @@
 """How good is a model? Loss, accuracy, confusion, and intervals over seeds."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from transferlab.data import batches
+from transferlab.data.dataset import class_names
 from transferlab.device import choose_device
 from transferlab.errors import InputError
 
@@ -38,26 +40,33 @@ class Evaluation:
 
 @torch.no_grad()
 def predict(
-    model: nn.Module, dataset: Dataset, *, batch_size: int = 512, device: str = "auto"
+    model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
 ) -> tuple[Tensor, Tensor]:
     """Return the scores, shape (N, classes), and the labels, shape (N,), of a whole data set.
 
     The model computes in evaluation mode and is left in the mode it was in.
     """
     where = choose_device(device)
-    modes = {module: module.training for module in model.modules()}
-    model.to(where).eval()
-    try:
+    with evaluation_mode(model.to(where)):
         pairs = [(model(x), y) for x, y in batches(dataset, batch_size, device=where)]
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
     scores, y = zip(*pairs, strict=True)
     return torch.cat(scores), torch.cat(y)
 
 
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Inside: evaluation mode. Afterwards every layer is in the mode that it was in before."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
 def evaluate(
-    model: nn.Module, dataset: Dataset, *, batch_size: int = 512, device: str = "auto"
+    model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
 ) -> Evaluation:
     """Measure a classifier on a data set; every sample counts the same, also in the last batch."""
     scores, y = predict(model, dataset, batch_size=batch_size, device=device)
@@ -69,13 +78,13 @@ def evaluate(
         )
     confusion = torch.bincount(y * num_classes + scores.argmax(1), minlength=num_classes**2)
     confusion = confusion.view(num_classes, num_classes).cpu()
-    names = list(getattr(dataset, "classes", None) or [])[:num_classes]
-    names += range(len(names), num_classes)  # outputs that the data has no name for
+    names = class_names(dataset, y)[:num_classes]
+    names += [str(i) for i in range(len(names), num_classes)]  # outputs without a name
     return Evaluation(
         loss=F.cross_entropy(scores.cpu().double(), y.cpu()).item(),
         accuracy=confusion.diagonal().sum().item() / len(y),
         confusion=confusion,
-        classes=[str(name) for name in names],
+        classes=names,
     )
 
 

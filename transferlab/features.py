@@ -5,8 +5,11 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from transferlab.data import MemoryDataset, batches
+from transferlab.data.dataset import class_names
 from transferlab.device import choose_device
 from transferlab.errors import InputError
+from transferlab.evaluate import evaluation_mode
+from transferlab.finetune import mode_is_held
 from transferlab.models import Backbone
 
 
@@ -22,18 +25,13 @@ def extract_features(
     """
     _refuse_trainable(model)
     where = choose_device(device)
-    was_training = model.training
-    model.to(where).eval()
-    try:
+    with evaluation_mode(model.to(where)):
         pairs = [
             (model.forward_features(x), y) for x, y in batches(dataset, batch_size, device=where)
         ]
-    finally:
-        model.train(was_training)
     x, y = (torch.cat(part) for part in zip(*pairs, strict=True))
-    name = getattr(dataset, "name", "data")
-    classes = getattr(dataset, "classes", None) or [str(i) for i in range(int(y.max()) + 1)]
-    return MemoryDataset(x, y, classes, f"{name}, features of {model.name}")
+    name = f"{getattr(dataset, 'name', 'data')}, features of {model.name}"
+    return MemoryDataset(x, y, class_names(dataset, y), name)
 
 
 def _refuse_trainable(model: Backbone) -> None:
@@ -44,8 +42,9 @@ def _refuse_trainable(model: Backbone) -> None:
                 "date; call freeze(model) first."
             )
     for name, module in model.features.named_modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and "train" not in vars(module):
+        frozen = mode_is_held(module) and not module.training
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not frozen:
             raise InputError(
-                f"{model.name}: the BatchNorm statistics of features.{name} still move in "
-                'training; call freeze(model, batch_stats="frozen") first.'
+                f"{model.name}: BatchNorm features.{name} depends on the batch; "
+                'call freeze(model, batch_stats="frozen") first.'
             )

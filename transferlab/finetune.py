@@ -85,7 +85,7 @@ def unfreeze(model: nn.Module) -> None:
     for parameter in model.parameters():
         parameter.requires_grad = True
     for module in model.modules():
-        if "train" in vars(module):
+        if mode_is_held(module):
             del module.train
             module.train(model.training)
             if isinstance(module, _BatchNorm):
@@ -101,6 +101,11 @@ def _hold_mode(module: nn.Module, training: bool) -> None:
     """Keep a layer in one mode, whatever mode the model around it is put into."""
     module.train(training)
     module.train = _ignore_mode
+
+
+def mode_is_held(module: nn.Module) -> bool:
+    """Return whether `freeze` keeps a layer in one mode."""
+    return "train" in vars(module)
 
 
 def _ignore_mode(mode: bool = True) -> None:

@@ -101,6 +101,9 @@ def make_checkpoint(
     rounded = load_backbone(model.name, path, size=size)  # the card speaks of what is in the file
     unseen = letters(5000, seed=seed + 1_000_000, size=size, channels=channels)
     found = evaluate(rounded, unseen, device=device)
+    command = f"transferlab pretrain {name}"
+    if (steps, seed) != (recipe.steps, 0):
+        command += f" --steps {steps} --seed {seed} --to FOLDER"
     card = {
         "name": name,
         "architecture": model.name,
@@ -109,7 +112,7 @@ def make_checkpoint(
         "parameters": sum(p.numel() for p in model.parameters()),
         "data": recipe.about,
         "objective": "supervised, cross-entropy",
-        "command": f"transferlab pretrain {name}",
+        "command": command,
         "seed": seed,
         "steps": steps,
         "batch_size": recipe.batch_size,

@@ -15,6 +15,7 @@ from transferlab.data import (
     dataset,
     digits,
     few_shot,
+    fresh_letters,
     in_memory,
     labels,
     split,
@@ -330,3 +331,14 @@ def test_fresh_data_counts_samples():
     assert batches(fresh(20), 8, drop_last=True).num_samples == 16
     with pytest.raises(InputError, match="samples=0; expected at least 1"):
         fresh(0)
+
+
+def test_split_refuses_an_empty_part():
+    data = MemoryDataset(torch.rand(16, 2), torch.arange(16) % 2, ["a", "b"])
+    with pytest.raises(InputError, match=r"the part of 0.05 gets no sample"):
+        split(data, (0.7, 0.05, 0.25))
+
+
+def test_fresh_data_cannot_be_kept_in_memory():
+    with pytest.raises(InputError, match="drawn anew for every batch"):
+        in_memory(fresh_letters(10))

@@ -86,3 +86,14 @@ def test_what_is_present(shared_data):
     found = real.present()
     assert found["mnist"] and found["cifar10_jpg"] and found["hymenoptera"]
     assert set(found) == set(real.NAMES)
+
+
+def test_damaged_mnist_files_are_named(tmp_path, monkeypatch):
+    folder = tmp_path / "mnist" / "MNIST" / "raw"
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz is missing or damaged"):
+        load("mnist")
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"not a gz file")
+    with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz is missing or damaged"):
+        load("mnist")

@@ -101,3 +101,20 @@ def test_a_backbone_is_an_ordinary_module():
     assert names == ["normalize", "features", "head"]
     [(x, _), *_] = batches(digits(), 16)
     assert model(x).shape == (16, 10)
+
+
+def test_the_range_of_pixels_is_checked_until_it_was_right():
+    model, raw = load_backbone("resnet20", num_classes=2, seed=0), 255 * torch.rand(2, 3, 32, 32)
+    for _ in range(2):  # whoever runs the cell again must be told again
+        with pytest.raises(InputError, match=r"expects pixels in 0..1"):
+            model(raw)
+    model(raw / 255)
+
+
+def test_a_network_for_colour_refuses_grey_images_in_a_sentence():
+    with pytest.raises(InputError, match="normalises 3 channels; found shape=\\(1, 28, 28\\)"):
+        resnet20(10, (1, 28, 28))
+
+
+def test_softmax_regression_is_an_mlp_without_hidden_layers():
+    assert mlp(10, (1, 8, 8), widths=())(torch.rand(2, 1, 8, 8)).shape == (2, 10)

@@ -391,3 +391,16 @@ class TestNote:
         save_weights(small_cnn(3), tmp_path / "mine.safetensors")
         with pytest.raises(InputError, match="belong to small_cnn, not to resnet20"):
             load_backbone("resnet20", tmp_path / "mine.safetensors")
+
+
+def test_no_classes_and_no_size_are_errors_not_defaults():
+    with pytest.raises(InputError, match="num_classes=0"):
+        load_backbone("mobilenet_v3_small", num_classes=0)
+    with pytest.raises(InputError, match="found size=0"):
+        load_backbone("mobilenet_v3_small", num_classes=2, size=0)
+
+
+def test_another_size_keeps_the_channels_of_the_file(tmp_path):
+    save_weights(small_cnn(3, (3, 8, 8)), tmp_path / "colour.safetensors")
+    model = load_backbone("small_cnn", tmp_path / "colour.safetensors", size=16)
+    assert model.shape == (3, 16, 16)

@@ -186,3 +186,9 @@ def test_cards_of_what_is_shipped():
         assert about["sha256"] == sha256(SHIPPED / f"{name}.safetensors")
     with pytest.raises(InputError, match=r"no checkpoint 'leters' is shipped; there are letters"):
         card("leters")
+
+
+def test_a_number_of_steps_in_the_name_is_no_hash(tmp_path):
+    path = tmp_path / "epoch-00000010.pth"
+    torch.save({"weight": torch.ones(2)}, path)
+    assert torch.equal(read_weights(path)["weight"], torch.ones(2))

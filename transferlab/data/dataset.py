@@ -146,17 +146,30 @@ def split(dataset: Dataset, fractions: Sequence[float], seed: int = 0) -> list[D
             f"fractions={tuple(fractions)} cannot be had; "
             "expected positive numbers that add up to at most 1."
         )
-    generator = torch.Generator().manual_seed(seed)
-    y = labels(dataset)
     parts: list[list[Tensor]] = [[] for _ in fractions]
     edges = np.cumsum([0.0, *fractions])
-    for label in y.unique():
-        members = (y == label).nonzero().flatten()
-        members = members[torch.randperm(len(members), generator=generator)]
+    for members in _shuffled_by_class(dataset, seed).values():
         cuts = np.round(edges * len(members)).astype(int)
         for part, start, stop in zip(parts, cuts[:-1], cuts[1:], strict=True):
             part.append(members[start:stop])
+    for fraction, part in zip(fractions, parts, strict=True):
+        if not sum(map(len, part)):
+            raise InputError(
+                f"fractions={tuple(fractions)}: the part of {fraction:g} gets no sample; "
+                "expected more samples per class or a larger share."
+            )
     return [subset(dataset, torch.cat(part).sort().values) for part in parts]
+
+
+def _shuffled_by_class(dataset: Dataset, seed: int) -> dict[int, Tensor]:
+    """Return the positions of each class's samples, in random order."""
+    generator = torch.Generator().manual_seed(seed)
+    y = labels(dataset)
+    found = {}
+    for label in y.unique().tolist():
+        members = (y == label).nonzero().flatten()
+        found[label] = members[torch.randperm(len(members), generator=generator)]
+    return found
 
 
 def few_shot(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
@@ -166,17 +179,14 @@ def few_shot(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
     """
     if per_class < 1:
         raise InputError(f"per_class={per_class}: expected at least 1 sample per class.")
-    generator = torch.Generator().manual_seed(seed)
-    y = labels(dataset)
     chosen = []
-    for label in y.unique():
-        members = (y == label).nonzero().flatten()
+    for label, members in _shuffled_by_class(dataset, seed).items():
         if len(members) < per_class:
             raise InputError(
-                f"{getattr(dataset, 'name', 'data')}: class {int(label)} has {len(members)} "
-                f"samples; per_class={per_class} asks for more."
+                f"{getattr(dataset, 'name', 'data')}: class {label} has {len(members)} samples; "
+                f"per_class={per_class} asks for more."
             )
-        chosen.append(members[torch.randperm(len(members), generator=generator)[:per_class]])
+        chosen.append(members[:per_class])
     return subset(dataset, torch.cat(chosen).sort().values)
 
 
@@ -314,17 +324,22 @@ def in_memory(dataset: Dataset, workers: int | None = None) -> MemoryDataset:
     """Read a data set once and keep it as tensors: decoding is paid once, not every epoch."""
     if isinstance(dataset, MemoryDataset):
         return dataset
+    if isinstance(dataset, FreshDataset):
+        raise InputError(f"{dataset.name} are drawn anew for every batch and cannot be kept.")
     loader = DataLoader(
         dataset,
         batch_size=64,
         num_workers=int(cpu_quota()) if workers is None else workers,
         collate_fn=_collate,
     )
-    x, y = zip(*_sentences(loader), strict=True)
-    names = getattr(dataset, "classes", None) or [
-        str(i) for i in range(int(torch.cat(y).max()) + 1)
-    ]
-    return MemoryDataset(torch.cat(x), torch.cat(y), names, getattr(dataset, "name", "data"))
+    x, y = (torch.cat(part) for part in zip(*_sentences(loader), strict=True))
+    return MemoryDataset(x, y, class_names(dataset, y), getattr(dataset, "name", "data"))
+
+
+def class_names(dataset: Dataset, y: Tensor) -> list[str]:
+    """Return the names of the classes, or their numbers when the data set has no names."""
+    names = getattr(dataset, "classes", None) or range(int(y.max()) + 1)
+    return [str(name) for name in names]
 
 
 def resize(dataset: MemoryDataset, size: int) -> MemoryDataset:

@@ -17,10 +17,7 @@ def digits(size: int = 8, channels: int = 1) -> MemoryDataset:
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits (1998), UCI Machine
     Learning Repository, CC BY 4.0.
     """
-    if size < 8:
-        raise InputError(f"digits: size={size} is too small; expected 8 or more.")
-    if channels not in (1, 3):
-        raise InputError(f"digits: channels={channels}; expected 1 (grey) or 3 (colour).")
+    check_image_size("digits", size, channels)
     from sklearn.datasets import load_digits  # here, because it takes a second to import
 
     raw = load_digits()
@@ -31,6 +28,14 @@ def digits(size: int = 8, channels: int = 1) -> MemoryDataset:
         [str(digit) for digit in range(10)],
         "digits",
     )
+
+
+def check_image_size(name: str, size: int, channels: int) -> None:
+    """Refuse sizes and channels that the small embedded images cannot have."""
+    if size < 8:
+        raise InputError(f"{name}: size={size} is too small; expected 8 or more.")
+    if channels not in (1, 3):
+        raise InputError(f"{name}: channels={channels}; expected 1 (grey) or 3 (colour).")
 
 
 def enlarge(x: Tensor, size: int) -> Tensor:

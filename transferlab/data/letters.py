@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transferlab.data.dataset import FreshDataset, MemoryDataset
-from transferlab.data.digits import enlarge
+from transferlab.data.digits import check_image_size, enlarge
 from transferlab.errors import InputError
 
 # Upper-case letters, and the lower-case ones whose shape is another (EMNIST merges the rest too).
@@ -145,7 +145,4 @@ def _draw(n: int, generator: torch.Generator, size: int, channels: int) -> tuple
 def _check(n: int, size: int, channels: int) -> None:
     if n < 1:
         raise InputError(f"letters: n={n}; expected at least 1.")
-    if size < 8:
-        raise InputError(f"letters: size={size} is too small; expected 8 or more.")
-    if channels not in (1, 3):
-        raise InputError(f"letters: channels={channels}; expected 1 (grey) or 3 (colour).")
+    check_image_size("letters", size, channels)

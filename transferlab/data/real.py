@@ -2,7 +2,7 @@
 
 import gzip
 import os
-import urllib.error
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,8 +79,12 @@ def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:
     stem = {"train": "train", "test": "t10k"}[part]
 
     def read(ending: str, header: int) -> torch.Tensor:
-        raw = gzip.decompress((folder / f"{stem}-{ending}.gz").read_bytes())
-        return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=header).copy())
+        file = folder / f"{stem}-{ending}.gz"
+        try:
+            raw = gzip.decompress(file.read_bytes())
+            return torch.from_numpy(np.frombuffer(raw, np.uint8, offset=header).copy())
+        except (OSError, EOFError, ValueError, zlib.error) as error:
+            raise InputError(f"{file} is missing or damaged; expected MNIST's own file.") from error
 
     x = read("images-idx3-ubyte", header=16).view(-1, 1, 28, 28)
     y = read("labels-idx1-ubyte", header=8).long()
@@ -99,7 +103,7 @@ def _from_torchvision(name: str, part: str) -> MemoryDataset:
         try:
             root.mkdir(parents=True, exist_ok=True)
             source = make(root, train=part == "train", download=True)
-        except (OSError, RuntimeError, urllib.error.URLError) as error:
+        except (OSError, RuntimeError) as error:
             raise InputError(_missing(name, root / inside)) from error
     x = torch.as_tensor(source.data)
     x = x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2).contiguous()

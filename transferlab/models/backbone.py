@@ -51,6 +51,10 @@ class Backbone(nn.Module):
         transform: Callable[[Any], Tensor] | None = None,
     ) -> None:
         super().__init__()
+        if len(mean) not in (0, shape[0]):
+            raise InputError(
+                f"{name} normalises {len(mean)} channels; found shape={shape} with {shape[0]}."
+            )
         self.normalize = Normalize(mean, std) if mean else nn.Identity()
         self.features = features
         self.head: nn.Module = nn.Identity()
@@ -69,7 +73,7 @@ class Backbone(nn.Module):
         """Put a new, randomly initialised linear head on the features."""
         if num_classes < 1:
             raise InputError(f"num_classes={num_classes}: expected at least 1.")
-        like = next(self.features.parameters())
+        like = next(self.features.parameters(), torch.empty(0))  # on the same device
         self.head = nn.Linear(self.width, num_classes, device=like.device, dtype=like.dtype)
 
     def leave_out_normalization(self) -> None:
@@ -93,11 +97,11 @@ class Backbone(nn.Module):
                 f"size, as in load_backbone({self.name!r}, size={x.shape[-1]})."
             )
         if isinstance(self.normalize, Normalize) and not self._range_checked:
-            # Once, on the first batch: a look at values costs a wait for the device.
-            self._range_checked = True
+            # On the first batch only: a look at values costs a wait for the device.
             low, high = float(x.min()), float(x.max())
             if low < -0.01 or high > 1.01:
                 raise InputError(
                     f"{self.name} normalises its input itself and expects pixels in 0..1; found "
                     f"{low:.2f}..{high:.2f}. Leave the normalisation out of the data's transform."
                 )
+            self._range_checked = True

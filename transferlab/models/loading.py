@@ -1,6 +1,8 @@
 """`load_backbone`: any network of the course or of torchvision, by name, with checked weights."""
 
 import contextlib
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -109,13 +111,16 @@ def _own(
     if weights is None:
         if num_classes is None:
             raise InputError(f"{name} without weights has no head yet; give num_classes=.")
-        return build(num_classes) if size is None else build(num_classes, _shape(build, size))
+        shape = _default_shape(build)
+        return build(num_classes, shape if size is None else _resized(shape, size))
     state, path = _read_own(name, weights, sha256)
     if "head.weight" not in state:
         raise InputError(f"{path} holds no head; expected tensors head.weight and head.bias.")
-    shape = read_note(path, name).get("shape") if size is None else _shape(build, size)
+    shape = read_note(path, name).get("shape", _default_shape(build))
+    if size is not None:
+        shape = _resized(shape, size)
     classes = len(state["head.weight"])
-    model = build(classes) if shape is None else build(classes, shape)
+    model = build(classes, shape)
     load_into(model, state, str(path))
     model.weights = str(weights)
     if num_classes is not None:
@@ -123,11 +128,14 @@ def _own(
     return model
 
 
-def _shape(build: object, size: int) -> tuple[int, int, int]:
+def _default_shape(build: Callable[..., Backbone]) -> tuple[int, int, int]:
+    return inspect.signature(build).parameters["shape"].default
+
+
+def _resized(shape: tuple[int, int, int], size: int) -> tuple[int, int, int]:
     if size < 4:
         raise InputError(f"the network needs images of at least 4 pixels; found size={size}.")
-    channels = build.__defaults__[1][0]  # the `shape` that the builder has as its default
-    return (channels, size, size)
+    return (shape[0], size, size)
 
 
 def _read_own(name: str, weights: str | Path, sha256: str | None) -> tuple[dict[str, Tensor], Path]:

@@ -1,7 +1,6 @@
 """torchvision's classifiers as backbones, with the preprocessing that belongs to their weights."""
 
 import os
-import urllib.error
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +60,7 @@ def torchvision_backbone(
 
     preset = version.transforms()
     own_size, smallest = preset.crop_size[0], max(version.meta.get("min_size", (1, 1)))
-    size = size or note.get("shape", (own_size,))[-1]
+    size = note.get("shape", (own_size,))[-1] if size is None else size
     if size < smallest:
         raise InputError(f"{name} needs images of at least {smallest} pixels; found size={size}.")
     if size != own_size and name.startswith(FIXED_SIZE):
@@ -90,7 +89,7 @@ def torchvision_backbone(
     model = Backbone(
         network,
         width=old_head.weight.shape[1],
-        num_classes=num_classes or len(old_head.weight),
+        num_classes=len(old_head.weight) if num_classes is None else num_classes,
         shape=(3, size, size),
         name=name,
         mean=preset.mean,
@@ -154,7 +153,7 @@ def _torchvision_file(name: str, version) -> Path:
         raise InputError(missing)
     try:
         torch.hub.load_state_dict_from_url(version.url, str(target), check_hash=True)
-    except (urllib.error.URLError, OSError, RuntimeError) as error:
+    except (OSError, RuntimeError) as error:
         raise InputError(missing) from error
     return target / file_name
 

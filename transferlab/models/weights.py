@@ -4,7 +4,6 @@ import hashlib
 import json
 import pickle
 import re
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -133,15 +132,11 @@ def _is_state_dict(content: Any) -> bool:
 
 
 def _hash_in_name(name: str) -> str:
-    """Return the hash that a file's name ends in, or "" (a date such as 20261122 is none)."""
+    """Return the hash that a file's name ends in, or "" (a date or a number of steps is none)."""
     found = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
-    if found is None:
+    if found is None or found.group(1).isdigit():
         return ""
-    try:
-        datetime.strptime(found.group(1), "%Y%m%d")
-    except ValueError:
-        return found.group(1)
-    return ""
+    return found.group(1)
 
 
 def _without_prefix(name: str) -> str:
