@@ -74,4 +74,44 @@ def test_a_missing_library_gets_a_sentence(
     monkeypatch.setattr("transferlab.kit.exercises.write_exercises", missing)
     code, output, error = command("exercises")
     assert (code, output) == (2, "")
-    assert error.startswith("nbgrader is not installed; the command needs: pip install")
+    assert error == (
+        "nbgrader is not installed; the command needs: pip install -e '.[notebook,teach]'\n"
+    )
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, int | None]]:
+    """What the command wants pre-trained: folder and steps; nothing is trained or written."""
+    wanted = []
+
+    def make(name: str, folder: Path | None, *, steps: int | None, **others: object) -> Path:
+        wanted.append((folder, steps))
+        return Path(f"{name}.safetensors")
+
+    monkeypatch.setattr("transferlab.pretrain.make_checkpoint", make)
+    return wanted
+
+
+@pytest.mark.parametrize(
+    "option", [("--steps", "100"), ("--seed", "1"), ("--device", "cuda"), ("--device", "auto")]
+)
+def test_other_weights_never_replace_the_shipped_ones(
+    command: Callable, asked: list, option: tuple[str, str]
+) -> None:
+    code, output, error = command("pretrain", "letters", *option)
+    assert (code, output, asked) == (2, "", [])
+    assert "--to must name a folder" in error
+    assert len(error.strip().splitlines()) == 1
+    assert command("pretrain", "letters", *option, "--to", "mine")[0] == 0
+    assert [folder for folder, _ in asked] == [Path("mine")]
+
+
+def test_the_shipped_weights_can_be_made_again_in_place(command: Callable, asked: list) -> None:
+    assert command("pretrain", "letters")[0] == 0
+    assert command("pretrain", "letters", "--seed", "0", "--steps", "2500")[0] == 0  # the card's
+    assert asked == [(None, None), (None, 2500)]
+
+
+def test_an_unknown_recipe_is_named_first(command: Callable) -> None:
+    code, _, error = command("pretrain", "digits", "--steps", "100")
+    assert (code, error[:27]) == (2, "recipe 'digits' is unknown;")

@@ -1,5 +1,7 @@
 """Student editions and bundles: nothing that gives an answer away."""
 
+import re
+import tomllib
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +31,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_solved(tmp_path / "solutions", "01_a")
     exercises.write_exercises(tmp_path / "solutions", tmp_path / "course")
     (tmp_path / "course" / "ledger.json").write_text("{}")
-    for name in release.TOP_FILES:
+    for name in (*release.TOP_FILES, "README.md", "CONTRIBUTING.md"):
         (tmp_path / name).write_text(name)
     for name in ("transferlab/train.py", "transferlab/__pycache__/train.pyc", "tests/test_a.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +106,7 @@ def test_a_bundle_holds_what_students_need_and_nothing_else(house: Path, command
         names = {name.removeprefix("transferlab-course/") for name in bundle.namelist()}
         content = b"".join(bundle.read(name) for name in bundle.namelist()).decode()
     inside = {"course/01_a/01_one.ipynb", "course/01_a/exercises.ipynb", "course/ledger.json"}
-    assert names == {*release.TOP_FILES, *inside, "transferlab/train.py"}
+    assert names == {*release.TOP_FILES, "README.md", *inside, "transferlab/train.py"}
     assert not [secret for secret in SECRETS if secret in content]
     assert f"{len(names)} files" in output
 
@@ -115,6 +117,79 @@ def test_a_bundle_is_the_same_every_time(house: Path) -> None:
         release.write_bundle(["01_a", "02_b"], Path(name), Path("course"), Path("solutions"))
         bundles.append(Path(name).read_bytes())
     assert bundles[0] == bundles[1]
+
+
+def names_in(bundle: Path) -> set[str]:
+    with zipfile.ZipFile(bundle) as opened:
+        return {name.removeprefix("transferlab-course/") for name in opened.namelist()}
+
+
+def test_a_bundle_has_a_readme_of_its_own(house: Path, command: Callable) -> None:
+    (house / "README.md").write_text("Type `make course`; see CONTRIBUTING.md.")
+    assert command("release", "01_a", "--to", "bundle.zip")[0] == 0
+    with zipfile.ZipFile("bundle.zip") as bundle:
+        text = bundle.read("transferlab-course/README.md").decode()
+    assert text.startswith("# TransferLab: lessons and exercises\n")
+    makes = {words for words in re.findall(r"`make (\w+)", text) if words != "help"}
+    assert makes == {"lab"}  # the other targets need more than a student installs
+    extras = re.findall(r"\[(\w[\w,]*)\]", text)
+    assert extras
+    assert set(extras) == {"notebook"}
+    for absent in ("transferlab run", "transferlab doctor", "CONTRIBUTING", "CITATION"):
+        assert absent not in text
+    files = names_in(Path("bundle.zip"))
+    links = re.findall(r"\]\(([^)]+)\)", text)
+    assert not [link for link in links if link not in files]
+
+
+def test_the_readme_of_a_bundle_is_installed_with_the_package() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    package = ROOT / "transferlab"
+    assert any(
+        release.README in package.glob(pattern)
+        for pattern in patterns["package-data"]["transferlab"]
+    )
+
+
+@pytest.mark.parametrize("chapters", [["01_a/"], ["01_a", "01_a"], ["01_a//", "01_a"]])
+def test_a_chapter_may_end_in_a_slash_and_counts_once(
+    house: Path, command: Callable, chapters: list[str]
+) -> None:
+    command("release", "01_a", "--to", "plain.zip")
+    code, output, error = command("release", *chapters, "--to", "bundle.zip")
+    assert (code, error) == (0, "")
+    assert "course/01_a/exercises.ipynb" in names_in(Path("bundle.zip"))
+    assert Path("bundle.zip").read_bytes() == Path("plain.zip").read_bytes()
+    assert output == f"bundle.zip: {len(names_in(Path('bundle.zip')))} files\n"
+
+
+def test_what_editors_and_downloads_leave_behind_stays_out(house: Path) -> None:
+    package = house / "transferlab"
+    kept = ("weights/letters.part.json", "kit/partly.py")
+    left = (
+        ".DS_Store",
+        ".hidden.py",
+        "train.py~",
+        "weights/letters.safetensors.part",
+        "kit/.ipynb_checkpoints/a-checkpoint.py",
+    )
+    for name in (*kept, *left):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text("pass")
+    names = release.write_bundle(["01_a"], Path("b.zip"), Path("course"), Path("solutions"))
+    found = {name for name in names if name.startswith("transferlab/")}
+    assert found == {"transferlab/train.py", *(f"transferlab/{name}" for name in kept)}
+
+
+def test_a_course_in_a_hidden_folder_can_be_released(house: Path) -> None:
+    hidden = house / ".here"
+    hidden.mkdir()
+    for name in ("course", "solutions", "transferlab", *release.TOP_FILES):
+        (house / name).rename(hidden / name)
+    names = release.write_bundle(
+        ["01_a"], Path("b.zip"), Path(".here/course"), Path(".here/solutions")
+    )
+    assert "transferlab/train.py" in names
 
 
 def leak(house: Path) -> None:
@@ -134,6 +209,14 @@ def spoil(house: Path) -> None:
         (lambda house: None, "07_none", "course has no chapter '07_none'; there are 01_a, 02_b."),
         (spoil, "01_a", "not up to date with its source; run `transferlab exercises` first."),
         (lambda house: (house / "LICENSE").unlink(), "01_a", "LICENSE does not exist"),
+        (lambda house: (house / "bundle.zip").mkdir(), "01_a", "bundle.zip is a folder; expected"),
+        (
+            lambda house: (house / "course").rename(house / "elsewhere"),
+            "01_a",
+            "there is no folder 'course' here; go to the folder that holds it",
+        ),
+        (lambda house: None, "../course/01_a", "course has no chapter '../course/01_a'"),
+        (lambda house: None, "", "course has no chapter ''"),
     ],
 )
 def test_a_bundle_is_refused_with_one_sentence(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from transferlab.errors import InputError
 
-MISSING = "{name} is not installed; the command needs: pip install 'transferlab[notebook,teach]'"
+MISSING = "{name} is not installed; the command needs: pip install -e '.[notebook,teach]'"
 
 try:
     import typer
@@ -213,7 +213,11 @@ def exercises(
 def pretrain(
     name: Annotated[str, typer.Argument(help="letters or letters_resnet50.")],
     to: Annotated[
-        Path | None, typer.Option(help="The folder to write to; by default the package's own.")
+        Path | None,
+        typer.Option(
+            help="The folder to write to; by default the package's own. "
+            "Needed with other steps, another seed or device."
+        ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Gradient steps, when not the recipe's.")
@@ -231,8 +235,14 @@ def pretrain(
       transferlab pretrain letters --to my_weights
       transferlab pretrain letters --to my_weights --steps 100
     """
-    from transferlab.pretrain import make_checkpoint
+    from transferlab.pretrain import RECIPES, make_checkpoint
 
+    usual = (None, RECIPES[name].steps) if name in RECIPES else (steps,)
+    if to is None and (steps not in usual or seed != 0 or device != "cpu"):
+        raise InputError(
+            "with other steps, another seed or another device, --to must name a folder: without it "
+            "the shipped weights would be replaced."
+        )
     print(make_checkpoint(name, to, steps=steps, seed=seed, device=device))
 
 

@@ -16,7 +16,8 @@ from transferlab.kit.exercises import (
 from transferlab.kit.lessons import find_lessons
 from transferlab.kit.notebooks import read_json
 
-TOP_FILES = ("pyproject.toml", "constraints.txt", "README.md", "LICENSE", "Makefile")
+TOP_FILES = ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile")
+README = Path(__file__).with_name("bundle_readme.md")  # the README.md at the top is for teachers
 FOLDER = "transferlab-course"  # what the bundle unpacks to
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip file knows: the same bytes every time
 
@@ -24,13 +25,20 @@ EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip file knows: the same by
 def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Path) -> list[str]:
     """Write the zip file and return the names in it.
 
-    The package goes in whole, with `kit`: it holds no answers, and `transferlab doctor` helps
-    students too. Solutions and tests (which hold wrong answers with comments) stay out.
+    The package goes in whole, with `kit`: it holds no answers. (Its command `transferlab` needs
+    the extra `teach`, which students do not install.) Solutions and tests (which hold wrong
+    answers with comments) stay out.
     """
+    if to.is_dir():
+        raise InputError(
+            f"{to} is a folder; expected a zip file to write, such as {to}/bundle.zip."
+        )
+    chapters = [chapter.rstrip("/\\") for chapter in chapters]  # "01_a/" is what the Tab key makes
+    names = sorted(path.name for path in course.glob("[0-9][0-9]_*") if path.is_dir())
     for chapter in chapters:
-        if not (course / chapter).is_dir():
-            names = sorted(path.name for path in course.glob("[0-9][0-9]_*") if path.is_dir())
+        if names and chapter not in names:  # without any, find_lessons says what is wrong
             raise InputError(f"{course} has no chapter {chapter!r}; there are {', '.join(names)}.")
+    lessons = find_lessons(course, chapters)
     with_exercises = [c for c in chapters_with_exercises(solutions) if c in chapters]
     for chapter in with_exercises:
         if stale_exercises(solutions, course, [chapter]):
@@ -40,20 +48,24 @@ def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Pat
             )
         check_nothing_leaks(solutions / chapter / EXERCISES, course / chapter / EXERCISES)
     root = course.resolve().parent
-    files = [lesson.path.resolve() for lesson in find_lessons(course, chapters)]
+    files = [lesson.path.resolve() for lesson in lessons]
     files += [(course / chapter / EXERCISES).resolve() for chapter in with_exercises]
     files += [root / name for name in (*TOP_FILES, f"{course.name}/ledger.json")]
-    files += [
-        path
-        for path in (root / "transferlab").rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    ]
+    package = root / "transferlab"
+    files += [path for path in package.rglob("*") if path.is_file() and _belongs(path, package)]
     for path in files:
         if not path.is_file():
             raise InputError(f"{path} does not exist, but belongs into the bundle.")
-    named = {path.relative_to(root).as_posix(): path for path in files}
+    named = {path.relative_to(root).as_posix(): path for path in files} | {"README.md": README}
     _write_zip(to, {name: named[name].read_bytes() for name in sorted(named)})
     return sorted(named)
+
+
+def _belongs(path: Path, package: Path) -> bool:
+    """Return whether a file is the package's own, and not left behind by Python or an editor."""
+    parts = path.relative_to(package).parts
+    left_behind = path.name.endswith((".part", "~"))
+    return not left_behind and not any(p.startswith(".") or p == "__pycache__" for p in parts)
 
 
 def check_nothing_leaks(solved: Path, student: Path) -> None:
