@@ -11,6 +11,7 @@ from nbgrader.preprocessors import CheckCellMetadata
 
 from transferlab.kit.exercises import EXERCISES, student_edition
 from transferlab.kit.notebooks import has_tag, read_json, source_of
+from transferlab.kit.release import write_bundle
 
 ROOT = Path(__file__).parents[2]
 WRONG = Path(__file__).parent / "wrong"
@@ -253,3 +254,13 @@ def test_exercises_begin_like_a_lesson(chapter: str) -> None:
     assert has_tag(code[0], "parameters")
     assert source_of(code[0]) == 'profile = "class"\ndevice = "auto"\nseed = 0'
     assert "run = lesson.start(profile, device, seed)" in source_of(code[1])
+
+
+@pytest.mark.parametrize(
+    "chapter", sorted({path.parent.name for path in ROOT.glob("course/*/*.ipynb")})
+)
+def test_the_chapter_can_be_released(chapter, tmp_path):
+    names = write_bundle([chapter], tmp_path / "bundle.zip", ROOT / "course", ROOT / "solutions")
+    assert not [name for name in names if "solutions" in name or name.startswith("tests")]
+    solved = (ROOT / "solutions" / chapter / "exercises.ipynb").is_file()
+    assert (f"course/{chapter}/exercises.ipynb" in names) == solved
