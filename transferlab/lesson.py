@@ -2,9 +2,8 @@
 
 import os
 import socket
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -28,7 +27,6 @@ class Run:
     profile: str
     device: str
     seed: int
-    started: float = field(default_factory=time.perf_counter, repr=False)
 
     def __str__(self) -> str:
         return f"profile {self.profile}, device {self.device}, seed {self.seed}"
@@ -87,13 +85,22 @@ def forbid_network() -> None:
 
 @dataclass(frozen=True)
 class Claim:
-    """One measured sentence: what is claimed, the interval found, and whether it holds."""
+    """One measured sentence: what is claimed, what was found, and whether it holds.
+
+    Attributes:
+        found: the interval over the seeds; None for a claim that does not depend on chance.
+        target: the size we hoped for; shown, not asserted.
+    """
 
     name: str
-    found: Interval
     holds: bool
-    unit: str
-    target: float | None
+    found: Interval | None = None
+    unit: str = ""
+    target: float | None = None
+
+    @property
+    def measured(self) -> str:
+        return "" if self.found is None else f"{self.found} {self.unit}".strip()
 
 
 class Claims:
@@ -116,20 +123,17 @@ class Claims:
             target: the size we hope for; it is shown beside the result and not asserted.
         """
         found = interval(differences)
-        self.claims.append(Claim(name, found, found.low > 0, unit, target))
+        self.claims.append(Claim(name, found.low > 0, found, unit, target))
 
     def below(self, name: str, values: Sequence[float], limit: float, unit: str = "") -> None:
         """Claim that a mean lies below a limit: its whole 95 % interval must."""
         found = interval(values)
         name = f"{name} (below {limit:g})"
-        self.claims.append(Claim(name, found, found.high < limit, unit, None))
+        self.claims.append(Claim(name, found.high < limit, found, unit))
 
     def fact(self, name: str, holds: bool) -> None:
         """Claim something that does not depend on chance."""
-        nothing = float("nan")
-        self.claims.append(
-            Claim(name, Interval(nothing, nothing, nothing, 1), bool(holds), "", None)
-        )
+        self.claims.append(Claim(name, bool(holds)))
 
     def show(self) -> "ClaimsTable":
         """Return the table of claims; in the profile "class", raise when one does not hold."""
@@ -137,25 +141,24 @@ class Claims:
         if broken and self.run.profile == "class":
             raise AssertionError(
                 "not shown by this run: "
-                + "; ".join(f"{c.name}: {c.found} {c.unit}".strip() for c in broken)
+                + "; ".join(f"{c.name}: {c.measured}" if c.found else c.name for c in broken)
             )
-        return ClaimsTable(self.claims, asserted=self.run.profile == "class")
+        return ClaimsTable(self.claims)
 
 
 class ClaimsTable:
     """The claims with their numbers; Jupyter shows it when it is a cell's last line."""
 
-    def __init__(self, claims: Sequence[Claim], asserted: bool) -> None:
-        self.claims, self.asserted = list(claims), asserted
+    def __init__(self, claims: Sequence[Claim]) -> None:
+        self.claims = list(claims)
 
     def _rows(self) -> list[tuple[str, ...]]:
         rows = []
         for claim in self.claims:
-            by_chance = claim.found.n > 1
-            measured = f"{claim.found} {claim.unit}".strip() if by_chance else ""
             target = "" if claim.target is None else f"≥ {claim.target:g}"
-            runs = str(claim.found.n) if by_chance else ""
-            rows.append((claim.name, measured, target, runs, "yes" if claim.holds else "no"))
+            runs = "" if claim.found is None else str(claim.found.n)
+            holds = "yes" if claim.holds else "no"
+            rows.append((claim.name, claim.measured, target, runs, holds))
         return rows
 
     HEADER = ("claim", "mean [95 % interval]", "target", "seeds", "holds")
@@ -179,9 +182,9 @@ class ClaimsTable:
         records = [
             {
                 "name": claim.name,
-                "mean": claim.found.mean if claim.found.n > 1 else None,
-                "low": claim.found.low if claim.found.n > 1 else None,
-                "high": claim.found.high if claim.found.n > 1 else None,
+                "mean": claim.found and claim.found.mean,
+                "low": claim.found and claim.found.low,
+                "high": claim.found and claim.found.high,
                 "unit": claim.unit,
                 "holds": claim.holds,
             }

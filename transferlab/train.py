@@ -173,7 +173,7 @@ def fit(
         progress: show a progress bar.
     """
     where = choose_device(device)
-    _check_budget(train, epochs, steps, batch_size, lr, optimizer, schedule)
+    _check_budget(epochs, steps, lr, optimizer, schedule)
     _check_labels(model, train)
     model.to(where)  # before the optimizer is made, which keeps the parameters it is given
     order = torch.Generator().manual_seed(seed)
@@ -245,13 +245,7 @@ def fit(
 
 
 def _check_budget(
-    train: Dataset,
-    epochs: int | None,
-    steps: int | None,
-    batch_size: int,
-    lr: float,
-    optimizer: Any,
-    schedule: str,
+    epochs: int | None, steps: int | None, lr: float, optimizer: Any, schedule: str
 ) -> None:
     if (epochs is None) == (steps is None):
         raise InputError(f"give epochs or steps, one of them; found {epochs=} and {steps=}.")

@@ -98,7 +98,7 @@ def test_files_without_auxiliary_heads_are_read_too(tmp_path):
 def test_two_versions_of_weights_have_their_own_preprocessing(name):
     versions = torchvision.models.get_model_weights(name)
     for version in versions:
-        found = _version(name, version.name, versions).transforms()
+        found = _version(name, version.name, versions, {}).transforms()
         expected = version.transforms()
         assert (found.resize_size, found.crop_size) == (expected.resize_size, expected.crop_size)
     presets = {(v.transforms().resize_size[0], v.url) for v in versions}

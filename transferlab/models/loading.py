@@ -2,8 +2,8 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,23 +65,26 @@ def load_backbone(
         sha256: the expected hash of a weights file, when its name does not say it.
         seed: makes random weights and the new head reproducible.
     """
-    with seeded(seed) if seed is not None else contextlib.nullcontext():
-        if name in OWN:
-            model = _own(name, weights, num_classes, size, sha256)
-        elif name in torchvision_names():
-            model = torchvision_backbone(name, weights, num_classes, size, sha256)
-        else:
-            raise InputError(
-                f"network {name!r} is unknown; expected {', '.join(OWN)}, or a classifier of "
-                "torchvision.models, such as 'resnet50'."
-            )
-    if not normalize:
-        model.leave_out_normalization()
-    elif weights is not None and read_note(weights, name).get("normalized") is False:
+    if name not in OWN and name not in torchvision_names():
+        raise InputError(
+            f"network {name!r} is unknown; expected {', '.join(OWN)}, or a classifier of "
+            "torchvision.models, such as 'resnet50'."
+        )
+    if weights is None and num_classes is None:
+        raise InputError(f"{name} without weights has no head yet; give num_classes=.")
+    note = {}
+    if weights is not None and (name in OWN or str(weights) not in shipped()):
+        note = read_note(weights, name)  # torchvision's networks do not know the shipped names
+    if normalize and note.get("normalized") is False:
         raise InputError(
             f"{weights} was trained on images that were not normalised; load it with "
             "normalize=False."
         )
+    build = _own if name in OWN else torchvision_backbone
+    with seeded(seed) if seed is not None else contextlib.nullcontext():
+        model = build(name, weights, num_classes, size, sha256, note)
+    if not normalize:
+        model.leave_out_normalization()
     return model
 
 
@@ -106,19 +109,17 @@ def _own(
     num_classes: int | None,
     size: int | None,
     sha256: str | None,
+    note: dict[str, Any],
 ) -> Backbone:
     build = OWN[name]
-    if weights is None:
-        if num_classes is None:
-            raise InputError(f"{name} without weights has no head yet; give num_classes=.")
-        shape = _default_shape(build)
-        return build(num_classes, shape if size is None else _resized(shape, size))
-    state, path = _read_own(name, weights, sha256)
-    if "head.weight" not in state:
-        raise InputError(f"{path} holds no head; expected tensors head.weight and head.bias.")
-    shape = read_note(path, name).get("shape", _default_shape(build))
+    shape = note.get("shape", inspect.signature(build).parameters["shape"].default)
     if size is not None:
         shape = _resized(shape, size)
+    if weights is None:
+        return build(num_classes, shape)
+    state, path = _read_own(weights, sha256)
+    if "head.weight" not in state:
+        raise InputError(f"{path} holds no head; expected tensors head.weight and head.bias.")
     classes = len(state["head.weight"])
     model = build(classes, shape)
     load_into(model, state, str(path))
@@ -128,25 +129,16 @@ def _own(
     return model
 
 
-def _default_shape(build: Callable[..., Backbone]) -> tuple[int, int, int]:
-    return inspect.signature(build).parameters["shape"].default
-
-
 def _resized(shape: tuple[int, int, int], size: int) -> tuple[int, int, int]:
     if size < 4:
         raise InputError(f"the network needs images of at least 4 pixels; found size={size}.")
     return (shape[0], size, size)
 
 
-def _read_own(name: str, weights: str | Path, sha256: str | None) -> tuple[dict[str, Tensor], Path]:
+def _read_own(weights: str | Path, sha256: str | None) -> tuple[dict[str, Tensor], Path]:
     if str(weights) in shipped():
-        about = card(str(weights))
-        if about["architecture"] != name:
-            raise InputError(
-                f"weights {str(weights)!r} belong to {about['architecture']}, not to {name}."
-            )
         path = SHIPPED / f"{weights}.safetensors"
-        return read_weights(path, about["sha256"]), path
+        return read_weights(path, card(str(weights))["sha256"]), path
     path = Path(weights)
     if not path.is_file():
         raise InputError(

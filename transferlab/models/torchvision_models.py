@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import torchvision
@@ -13,7 +14,7 @@ from torchvision.transforms import functional as V
 from transferlab.data.places import weights_folders
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
-from transferlab.models.weights import is_backbone_layout, load_into, read_note, read_weights
+from transferlab.models.weights import is_backbone_layout, load_into, read_weights
 
 FIXED_SIZE = ("vit_", "maxvit_")  # their position tables fit one image size only
 
@@ -47,14 +48,17 @@ def torchvision_backbone(
     num_classes: int | None,
     size: int | None,
     sha256: str | None,
+    note: dict[str, Any],
 ) -> Backbone:
-    """Return a classifier of torchvision as a backbone; the arguments are `load_backbone`'s."""
+    """Return a classifier of torchvision as a backbone.
+
+    Args: those of `load_backbone`, and the note that stands beside the weights.
+    """
     versions = torchvision.models.get_model_weights(name)
-    version = _version(name, weights, versions)
-    state, source, note = None, "random weights", {}
+    version = _version(name, weights, versions, note)
+    state, source = None, "random weights"
     if weights is not None:
         path = _torchvision_file(name, version) if str(weights) in _names(versions) else weights
-        note = read_note(path, name)
         state, source = read_weights(path, sha256), str(path)
     own_layout = state is not None and is_backbone_layout(state)
 
@@ -65,8 +69,6 @@ def torchvision_backbone(
         raise InputError(f"{name} needs images of at least {smallest} pixels; found size={size}.")
     if size != own_size and name.startswith(FIXED_SIZE):
         raise InputError(f"{name} works at {own_size} pixels only; found size={size}.")
-    if weights is None and num_classes is None:
-        raise InputError(f"{name} without weights has no head yet; give num_classes=.")
 
     options = {}
     if name in ("inception_v3", "googlenet"):
@@ -120,7 +122,7 @@ def _names(versions: type) -> list[str]:
     return list(versions.__members__)  # with DEFAULT, a second name of one of them
 
 
-def _version(name: str, weights: str | Path | None, versions: type):
+def _version(name: str, weights: str | Path | None, versions: type, note: dict[str, Any]):
     """Return the torchvision weights whose preprocessing counts.
 
     They are those named, those that a file of ours came from, or the architecture's first ones.
@@ -134,7 +136,7 @@ def _version(name: str, weights: str | Path | None, versions: type):
             f"{name}: weights {str(weights)!r} are neither a file nor one of "
             f"{', '.join(_names(versions))}."
         )
-    came_from = read_note(weights, name).get("preprocessing")
+    came_from = note.get("preprocessing")
     return versions[came_from] if came_from in _names(versions) else next(iter(versions))
 
 
