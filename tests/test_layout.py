@@ -16,6 +16,7 @@ PACKAGE = REPOSITORY / "transferlab"
 ORDER = [
     "errors",
     "device",
+    "distributed",
     "data",
     "evaluate",
     "plots",
@@ -28,6 +29,7 @@ ORDER = [
     "select",
     "interpret",
     "privacy",
+    "recipes",
     "lesson",
 ]
 
