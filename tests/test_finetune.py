@@ -335,7 +335,7 @@ def test_the_gradient_is_autograds_of_the_formula():
     total = loss + formula(model, anchor, 0.3, 0.05)
     expected = torch.autograd.grad(total, list(model.parameters()))
     cross_entropy(model, (x, y)).backward()
-    penalty.add_gradients()
+    penalty.before_step()
     for found, wanted in zip((p.grad for p in model.parameters()), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
@@ -361,7 +361,7 @@ def test_frozen_layers_get_no_pull():
     model, _, penalty = moved_from_anchor(0.3)
     freeze(model)
     cross_entropy(model, (torch.rand(2, 1, 2, 2).double(), torch.tensor([0, 1]))).backward()
-    penalty.add_gradients()
+    penalty.before_step()
     assert all(p.grad is None for p in model.features.parameters())
 
 
@@ -370,7 +370,7 @@ def test_the_new_head_gets_plain_l2_or_nothing():
         model, _, penalty = moved_from_anchor(1.0, head_strength)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        penalty.add_gradients()
+        penalty.before_step()
         wanted = 2 * head_strength * model.head.weight.detach()
         torch.testing.assert_close(model.head.weight.grad, wanted, rtol=0, atol=1e-15)
 

@@ -196,7 +196,7 @@ class L2SP:
         return [(p, a, rate) for p, a, rate in triples if p.grad is not None and rate > 0]
 
     @torch.no_grad()
-    def add_gradients(self) -> None:
+    def before_step(self) -> None:
         """Add 2λ(θ − θ_pre) to the gradients, for all parameters in three calls."""
         if not (active := self._trainable()):
             return

@@ -31,7 +31,7 @@ class Penalty(Protocol):
     """What `fit` asks of a penalty, such as `transferlab.finetune.L2SP`."""
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None: ...
-    def add_gradients(self) -> None: ...
+    def before_step(self) -> None: ...
     def value(self) -> float: ...
 
 
@@ -64,7 +64,7 @@ def train_one_epoch(
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if penalty is not None:
-            penalty.add_gradients()
+            penalty.before_step()
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
