@@ -1,92 +1,10 @@
-"""The recipes of the shipped checkpoints: repeatable, and described by their cards."""
+"""The objectives of pre-training."""
 
-import json
-
-import pytest
 import torch
 
-from transferlab import InputError, evaluate, load_backbone
+from transferlab import load_backbone
 from transferlab.data import letters
-from transferlab.models import card, shipped
-from transferlab.models.weights import sha256
-from transferlab.pretrain import RECIPES, make_checkpoint, supervised
-
-FIELDS = {
-    "name",
-    "architecture",
-    "shape",
-    "classes",
-    "parameters",
-    "data",
-    "objective",
-    "command",
-    "seed",
-    "steps",
-    "batch_size",
-    "metrics",
-    "precision",
-    "torch",
-    "date",
-    "license",
-    "sha256",
-}
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """The first recipe, cut to three steps, twice."""
-    folders = [tmp_path_factory.mktemp(name) / "new" for name in ("one", "two")]
-    for number, folder in enumerate(folders):
-        torch.manual_seed(number)  # what was drawn before does not matter
-        make_checkpoint("letters", folder, steps=3)
-    return folders
-
-
-def test_the_same_command_makes_the_same_file(made):
-    one, two = (sha256(folder / "letters.safetensors") for folder in made)
-    assert one == two
-
-
-def test_another_seed_makes_another_file(made, tmp_path):
-    path = make_checkpoint("letters", tmp_path, steps=3, seed=1)
-    assert sha256(path) != sha256(made[0] / "letters.safetensors")
-
-
-def test_the_card_says_everything_and_nothing_is_left_over(made):
-    about = json.loads((made[0] / "letters.json").read_text(encoding="utf-8"))
-    assert about.keys() >= FIELDS
-    assert about["sha256"] == sha256(made[0] / "letters.safetensors")
-    assert (about["steps"], about["seed"], about["batch_size"]) == (3, 0, 256)
-    assert about["command"] == "transferlab pretrain letters --steps 3 --seed 0 --to FOLDER"
-    assert sorted(p.name for p in made[0].iterdir()) == ["letters.json", "letters.safetensors"]
-
-
-def test_an_unknown_recipe_is_refused(tmp_path):
-    with pytest.raises(InputError, match="recipe 'leters' is unknown; expected one of letters, le"):
-        make_checkpoint("leters", tmp_path)
-    assert not any(tmp_path.iterdir())
-
-
-def test_the_default_number_of_steps_is_the_recipes(made):
-    assert RECIPES["letters"].steps == card("letters")["steps"]
-    assert (RECIPES.keys(), len(RECIPES)) == (dict.fromkeys(shipped()).keys(), len(shipped()))
-
-
-@pytest.mark.parametrize("name", sorted(RECIPES))
-def test_a_shipped_checkpoint_is_as_good_as_its_card_says(name):
-    about = card(name)
-    assert about.keys() >= FIELDS
-    channels, size, _ = about["shape"]
-    model = load_backbone(about["architecture"], name)
-    assert model.shape == tuple(about["shape"])
-    assert sum(p.numel() for p in model.parameters()) == about["parameters"]
-    unseen = letters(5000, seed=about["seed"] + 1_000_000, size=size, channels=channels)
-    if name != "letters":
-        unseen = unseen.subset(torch.arange(500))
-    found = evaluate(model, unseen, device="cpu").accuracy
-    said = about["metrics"]["accuracy on 5,000 unseen letters"]
-    # the smaller one on the same 5,000 letters; the larger on 500 of them: three standard errors
-    assert found == pytest.approx(said, abs=0.002 if name == "letters" else 0.054)
+from transferlab.pretrain import supervised
 
 
 def test_supervised_pretraining_learns():

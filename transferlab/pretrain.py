@@ -1,20 +1,10 @@
-"""Pre-training: the objectives, and the recipes of the checkpoints that are shipped."""
+"""Pre-training: the objectives."""
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
-import torch
 from torch.utils.data import Dataset
 
-from transferlab.data import fresh_letters, letters
-from transferlab.device import seeded
-from transferlab.errors import InputError
-from transferlab.evaluate import evaluate
-from transferlab.models import Backbone, load_backbone, narrow_resnet50, save_weights, small_cnn
-from transferlab.models.weights import SHIPPED, sha256
+from transferlab.models import Backbone
 from transferlab.train import History, fit
 
 
@@ -44,88 +34,3 @@ def supervised(
         device=device,
         checkpoint=checkpoint,
     )
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a shipped checkpoint was made."""
-
-    architecture: Callable[..., Backbone]
-    shape: tuple[int, int, int]
-    steps: int
-    batch_size: int
-    about: str
-
-
-RECIPES = {
-    "letters": Recipe(
-        small_cnn, (1, 8, 8), 2500, 256, "generated letters of 8×8 pixels, fresh in every batch"
-    ),
-    "letters_resnet50": Recipe(
-        narrow_resnet50, (3, 32, 32), 1500, 128, "generated letters of 32×32 pixels, fresh too"
-    ),
-}
-
-
-def make_checkpoint(
-    name: str,
-    folder: str | Path | None = None,
-    *,
-    steps: int | None = None,
-    seed: int = 0,
-    device: str = "cpu",
-) -> Path:
-    """Pre-train one of the shipped networks and write it with its card.
-
-    Args:
-        name: one of `RECIPES`.
-        folder: where to write; by default the package's own folder of weights.
-        steps: fewer gradient steps than the recipe's, to try it out.
-        seed: fixes the network's random start and the letters that it sees.
-        device: the shipped files were made on a CPU; other devices round differently.
-    """
-    if name not in RECIPES:
-        raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}.")
-    recipe = RECIPES[name]
-    channels, size, _ = recipe.shape
-    source = fresh_letters(recipe.batch_size * 100, size=size, channels=channels)
-    with seeded(seed):
-        model = recipe.architecture(len(source.classes), recipe.shape)
-    steps = recipe.steps if steps is None else steps
-    supervised(model, source, steps=steps, batch_size=recipe.batch_size, seed=seed, device=device)
-
-    folder = SHIPPED if folder is None else Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
-    save_weights(model, path, dtype=torch.float16)
-    rounded = load_backbone(model.name, path, size=size)  # the card speaks of what is in the file
-    unseen = letters(5000, seed=seed + 1_000_000, size=size, channels=channels)
-    found = evaluate(rounded, unseen, device=device)
-    command = f"transferlab pretrain {name}"
-    if (steps, seed) != (recipe.steps, 0):
-        command += f" --steps {steps} --seed {seed} --to FOLDER"
-    card = {
-        "name": name,
-        "architecture": model.name,
-        "shape": list(recipe.shape),
-        "classes": source.classes,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "data": recipe.about,
-        "objective": "supervised, cross-entropy",
-        "command": command,
-        "seed": seed,
-        "steps": steps,
-        "batch_size": recipe.batch_size,
-        "metrics": {
-            "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
-            "loss": round(found.loss, 4),
-        },
-        "precision": "float16",
-        "torch": torch.__version__,
-        "date": date.today().isoformat(),
-        "license": "Apache-2.0",
-        "sha256": sha256(path),
-    }
-    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    path.with_suffix(".json").write_text(text, encoding="utf-8")
-    return path

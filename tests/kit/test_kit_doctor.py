@@ -88,7 +88,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, int | None
         wanted.append((folder, steps))
         return Path(f"{name}.safetensors")
 
-    monkeypatch.setattr("transferlab.pretrain.make_checkpoint", make)
+    monkeypatch.setattr("transferlab.recipes.make_checkpoint", make)
     return wanted
 
 

@@ -235,7 +235,7 @@ def pretrain(
       transferlab pretrain letters --to my_weights
       transferlab pretrain letters --to my_weights --steps 100
     """
-    from transferlab.pretrain import RECIPES, make_checkpoint
+    from transferlab.recipes import RECIPES, make_checkpoint
 
     usual = (None, RECIPES[name].steps) if name in RECIPES else (steps,)
     if to is None and (steps not in usual or seed != 0 or device != "cpu"):
