@@ -194,6 +194,11 @@ class Batches:
     """An iterable of batches (x, y) on one device; iterate again for the next epoch.
 
     `len(batches)` counts batches, `batches.num_samples` the samples of one epoch.
+
+    Args:
+        share: (k, n) yields only every n-th row of each batch, from row k on: the part of process
+            k of n. Together the processes see each sample once. A small last batch may leave
+            nothing for some of them; it is empty then.
     """
 
     def __init__(
@@ -206,6 +211,7 @@ class Batches:
         device: torch.device | str = "cpu",
         drop_last: bool = False,
         workers: int | None = None,
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size={batch_size}: expected at least 1.")
@@ -214,6 +220,12 @@ class Batches:
         if drop_last and len(dataset) < batch_size:
             raise InputError(
                 f"drop_last leaves nothing: {len(dataset)} samples, batch_size={batch_size}."
+            )
+        self.rank, self.processes = share
+        if self.processes > min(batch_size, len(dataset)):
+            raise InputError(
+                f"{len(dataset)} samples in batches of {batch_size} are too few for "
+                f"{self.processes} processes; expected at least one for each."
             )
         self.batch_size, self.shuffle, self.generator = batch_size, shuffle, generator
         self.device, self.drop_last = torch.device(device), drop_last
@@ -226,7 +238,8 @@ class Batches:
             if isinstance(dataset, FreshDataset) and generator is None:
                 self.generator = torch.Generator().manual_seed(0)
             # One core is left for the training step; a container's quota counts, not its host.
-            self.workers = max(0, int(cpu_quota()) - 1) if workers is None else workers
+            cores = int(cpu_quota()) // self.processes
+            self.workers = max(0, cores - 1) if workers is None else workers
 
     def __len__(self) -> int:
         return -(-self.num_samples // self.batch_size)
@@ -239,47 +252,49 @@ class Batches:
         return self._from_loader()
 
     def _drawn(self, data: FreshDataset) -> Iterator[tuple[Tensor, Tensor]]:
+        mine = slice(self.rank, None, self.processes)  # every process draws the whole batch
         for start in range(0, self.num_samples, self.batch_size):
             x, y = data.draw(min(self.batch_size, self.num_samples - start), self.generator)
-            yield x.to(self.device), y.to(self.device)
+            yield x[mine].to(self.device), y[mine].to(self.device)
+
+    def _positions(self) -> list[Tensor]:
+        """Return where the rows of each batch stand in the data set."""
+        n = len(self.dataset)
+        # The generator lives on the CPU, so that one seed means one order on every device.
+        order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
+        whole = order[: self.num_samples].split(self.batch_size)
+        return [rows[self.rank :: self.processes] for rows in whole]
 
     def _from_memory(self, data: MemoryDataset) -> Iterator[tuple[Tensor, Tensor]]:
-        # The generator lives on the CPU, so that one seed means one order on every device.
-        order = torch.randperm(len(data), generator=self.generator) if self.shuffle else None
+        positions = self._positions()
         sample_bytes = max(1, data.x[0].numel() * data.x.element_size())
         # One gather serves many batches; they are views of it. That is cheaper than a gather each.
-        chunk = max(1, CHUNK_BYTES // (sample_bytes * self.batch_size)) * self.batch_size
-        for start in range(0, self.num_samples, chunk):
-            stop = min(start + chunk, self.num_samples)
-            rows: Any = slice(start, stop) if order is None else order[start:stop].to(self.device)
-            x, y = data.x[rows], data.y[rows]
-            for x_batch, y_batch in zip(
-                x.split(self.batch_size), y.split(self.batch_size), strict=True
-            ):
-                yield as_float(x_batch), y_batch
+        chunk = max(1, CHUNK_BYTES // (sample_bytes * self.batch_size))
+        for first in range(0, len(positions), chunk):
+            sizes = [len(rows) for rows in positions[first : first + chunk]]
+            rows: Any = torch.cat(positions[first : first + chunk]).to(self.device)
+            if not self.shuffle and self.processes == 1:
+                rows = slice(int(rows[0]), int(rows[-1]) + 1)  # no copy at all
+            for x, y in zip(data.x[rows].split(sizes), data.y[rows].split(sizes), strict=True):
+                yield as_float(x), y
 
     def _from_loader(self) -> Iterator[tuple[Tensor, Tensor]]:
         pin = self.device.type == "cuda"
-        # The order is drawn as in `_from_memory`, so that both kinds of data set give one order.
-        # The loader seeds its workers from a copy: it must not move the generator any further.
-        order = range(len(self.dataset))
-        if self.shuffle:
-            order = torch.randperm(len(order), generator=self.generator).tolist()
+        positions = [rows.tolist() for rows in self._positions()]
         loader = DataLoader(
             self.dataset,
-            self.batch_size,
-            sampler=order,
+            batch_sampler=[rows for rows in positions if rows],
+            # The loader seeds its workers from a copy: it must not move the generator any further.
             generator=_copy(self.generator),
-            drop_last=self.drop_last,
             num_workers=self.workers,
             collate_fn=_collate,
             pin_memory=pin,
         )
         for x, y in _sentences(loader):
-            yield (
-                as_float(x.to(self.device, non_blocking=pin)),
-                y.to(self.device, non_blocking=pin),
-            )
+            x, y = x.to(self.device, non_blocking=pin), y.to(self.device, non_blocking=pin)
+            yield as_float(x), y
+        if not positions[-1]:
+            yield as_float(x[:0]), y[:0]
 
 
 def batches(dataset: Dataset, batch_size: int, **options: Any) -> Batches:
