@@ -9,13 +9,15 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.amp import GradScaler
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from transferlab.device import rng_state, set_rng_state
+from transferlab.distributed import gather_from_processes, process_rank
 from transferlab.errors import InputError
 
-FORMAT = "transferlab checkpoint 1"
+FORMAT = "transferlab checkpoint 2"
 
 
 def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
@@ -72,6 +74,7 @@ class RunState:
     model: nn.Module
     optimizer: Optimizer
     scheduler: LRScheduler | None
+    scaler: GradScaler
     penalty: Any  # one of transferlab.finetune, or None
     order: torch.Generator
     history: Any  # train.History
@@ -83,8 +86,9 @@ class RunState:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict() if self.scheduler else None,
+            "scaler": self.scaler.state_dict(),
             "anchor": getattr(self.penalty, "anchor", None),  # where L2SP pulls to
-            "rng": rng_state(self.device),
+            "rng": gather_from_processes(rng_state(self.device)),
             "order": self.order.get_state(),  # the sampler's position
             "history": asdict(self.history),
         }
@@ -98,7 +102,9 @@ class RunState:
         if saved["anchor"] is not None:
             self.penalty.anchor = saved["anchor"]
             self.penalty.prepare(self.model, self.optimizer)
-        set_rng_state(saved["rng"], self.device)
+        self.scaler.load_state_dict(saved["scaler"])
+        if process_rank() < len(saved["rng"]):  # a process more than before starts from its seed
+            set_rng_state(saved["rng"][process_rank()], self.device)
         self.order.set_state(saved["order"])
         for name, values in saved["history"].items():
             setattr(self.history, name, values)

@@ -16,15 +16,23 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
-    """Return the device called `name`; "auto" is the GPU when there is one, otherwise the CPU."""
+    """Return the device called `name`; "auto" is the GPU when there is one, otherwise the CPU.
+
+    Of several processes that torchrun started, each gets a GPU of its own.
+    """
     kind = str(name).partition(":")[0]
     if kind not in DEVICES:
         raise InputError(f"device={str(name)!r} is unknown; expected one of {', '.join(DEVICES)}.")
     if kind == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = kind = "cuda" if torch.cuda.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": _mps_is_available()}
     if not available[kind]:
         raise InputError(f"device={str(name)!r} was asked for, but torch finds none here; use cpu.")
+    if str(name) == "cuda" and "LOCAL_RANK" in os.environ:
+        number, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= found:
+            raise InputError(f"torchrun started more processes than the {found} GPUs found here.")
+        return torch.device("cuda", number)
     return torch.device(name)
 
 

@@ -25,6 +25,8 @@ def join_processes(device: torch.device) -> None:
     if not distributed.is_available() or distributed.is_initialized():
         return
     if distributed.is_torchelastic_launched():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         atexit.register(_leave)
 

@@ -1,7 +1,7 @@
 """How good is a model? Loss, accuracy, confusion, and intervals over seeds."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,29 @@ def evaluate(
         confusion=confusion,
         classes=names,
     )
+
+
+@torch.no_grad()
+def mean_loss(
+    model: nn.Module,
+    dataset: Dataset,
+    loss_fn: Callable[[nn.Module, tuple[Tensor, Tensor]], Tensor],
+    *,
+    batch_size: int = 128,
+    device: str = "auto",
+) -> float:
+    """Return the mean per sample of any objective, in evaluation mode.
+
+    Args:
+        loss_fn: `loss_fn(model, batch)` returns the mean loss of one batch, as for `fit`.
+    """
+    where = choose_device(device)
+    total, count = 0.0, 0
+    with evaluation_mode(model.to(where)):
+        for x, y in batches(dataset, batch_size, device=where):
+            total += loss_fn(model, (x, y)).item() * len(y)
+            count += len(y)
+    return total / count
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.amp import GradScaler
 from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -20,8 +21,17 @@ from transferlab import plots
 from transferlab.checkpoint import RunState, check_same_run, load_checkpoint, save_checkpoint
 from transferlab.data import FreshDataset, batches, labels
 from transferlab.device import choose_device, seeded
+from transferlab.distributed import (
+    in_processes,
+    join_processes,
+    process_count,
+    process_rank,
+    sentence_when_one_dies,
+    start_alike,
+    sum_over_processes,
+)
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluate
+from transferlab.evaluate import evaluate, mean_loss
 
 Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[nn.Module, Batch], Tensor]
@@ -41,6 +51,33 @@ def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(model(x), y)
 
 
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+NO_SCALER = GradScaler(enabled=False)  # hands everything on as it is
+
+
+class _Loss(nn.Module):
+    """`loss_fn(model, batch)` as a module: torch.compile and DDP wrap modules, not functions."""
+
+    def __init__(
+        self, model: nn.Module, loss_fn: LossFunction, precision: str, channels_last: bool
+    ) -> None:
+        super().__init__()
+        self.model, self.loss_fn, self.channels_last = model, loss_fn, channels_last
+        self.precision = PRECISIONS[precision]
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        if self.channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        if self.precision == torch.float32:
+            return self.loss_fn(self.model, (x, y))
+        with torch.autocast(x.device.type, self.precision):
+            return self.loss_fn(self.model, (x, y))
+
+
 def train_one_epoch(
     model: nn.Module,
     batches: Iterable[Batch],
@@ -50,6 +87,8 @@ def train_one_epoch(
     scheduler: LRScheduler | None = None,
     penalty: Penalty | None = None,
     augment: Callable[[Tensor], Tensor] | None = None,
+    accumulate: int = 1,
+    scaler: GradScaler = NO_SCALER,
 ) -> float:
     """Take one optimizer step per batch; return the mean loss per sample, without the penalty.
 
@@ -59,20 +98,27 @@ def train_one_epoch(
     model.train()
     total, count = torch.zeros((), device=next(model.parameters()).device), 0
     for x, y in batches:
-        batch = (augment(x) if augment else x, y)
-        loss = loss_fn(model, batch)
+        if augment is not None:
+            x = augment(x)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        for part in zip(x.chunk(accumulate), y.chunk(accumulate), strict=True):
+            loss = loss_fn(model, part)
+            # The sum stays on the device: asking for its value each step would make the GPU wait.
+            # Weighted by samples, because the last batch may be a small one.
+            total += loss.detach() * len(part[1])
+            if accumulate > 1:  # the mean over the batch is the weighted mean over its parts
+                loss = loss * (len(part[1]) / len(y))
+            scaler.scale(loss).backward()
         if penalty is not None:
+            scaler.unscale_(optimizer)
             penalty.before_step()
-        optimizer.step()
+        scaler.step(optimizer)
+        scaler.update()
         if scheduler is not None:
             scheduler.step()
-        # The sum stays on the device: asking for its value each step would make the GPU wait.
-        # Weighted by samples, because the last batch may be a small one.
-        total += loss.detach() * len(y)
         count += len(y)
-    return total.item() / count
+    total, count = sum_over_processes(torch.stack([total, total.new_tensor(count)])).tolist()
+    return total / count
 
 
 @dataclass
@@ -144,6 +190,10 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     progress: bool = True,
+    accumulate: int = 1,
+    precision: str = "float32",
+    channels_last: bool = False,
+    compile: bool = False,
 ) -> History:
     """Train a model in place and return what happened.
 
@@ -151,8 +201,13 @@ def fit(
 
     Give `epochs` or `steps`. There is no argument for test data: `fit` never sees it.
 
+    Started by `torchrun`, the processes share every batch of `batch_size` samples and take the
+    same steps as one process would. BatchNorm in training normalises each process's share by
+    itself, and dropout and `augment` draw anew in each; everything else gives the same losses.
+
     Args:
-        val: validation data, measured after each epoch.
+        val: validation data, measured after each epoch: loss and accuracy of a classifier, and
+            for another `loss_fn` its mean loss.
         epochs: passes over the training data.
         steps: gradient steps instead; passes over the data are made until they are taken.
         lr: learning rate, used when `optimizer` is a name and for groups without their own.
@@ -171,22 +226,42 @@ def fit(
             on from there and ends with the same weights, bit for bit, as a run never interrupted.
         seed: fixes the order of the data and everything random in the model.
         progress: show a progress bar.
+        accumulate: compute each batch in so many parts, one after the other. The step is the same
+            (but for BatchNorm, which sees a part), the memory that of one part.
+        precision: "float32"; "bfloat16" or "float16" compute matrix products in 16 bits, which a
+            GPU does several times faster (Micikevicius et al., Mixed Precision Training, 2018).
+        channels_last: store images as (N, H, W, C), which convolutions on a GPU like better.
+        compile: let torch.compile fuse the operations of a step. It pays on a GPU, in long runs.
     """
     where = choose_device(device)
     _check_budget(epochs, steps, lr, optimizer, schedule)
+    _check_scale(accumulate, precision)
     _check_labels(model, train)
+    join_processes(where)
     model.to(where)  # before the optimizer is made, which keeps the parameters it is given
+    if channels_last:
+        model.to(memory_format=torch.channels_last)
+    start_alike(model)
     order = torch.Generator().manual_seed(seed)
-    loader = batches(train, batch_size, shuffle=True, generator=order, device=where)
+    loader = batches(
+        train,
+        batch_size,
+        shuffle=True,
+        generator=order,
+        device=where,
+        share=(process_rank(), process_count()),
+    )
     total_steps = steps if steps is not None else epochs * len(loader)
     total_epochs = math.ceil(total_steps / len(loader))
     engine = _optimizer(optimizer, groups or [{"params": list(model.parameters())}], lr, where)
     scheduler = _scheduler(engine, schedule, total_steps)
+    scaler = GradScaler(where.type, enabled=precision == "float16")
     settings = {
         "batch_size": batch_size,
         "lr": lr,
         "seed": seed,
         "schedule": schedule,
+        "precision": precision,
         "steps": total_steps if schedule != "constant" else "any",  # a schedule plans a whole run
         "samples": len(train),
         "penalty": _describe(penalty),
@@ -196,9 +271,13 @@ def fit(
     if penalty is not None:
         penalty.prepare(model, engine)
     history = History()
-    state = RunState(model, engine, scheduler, penalty, order, history, where)
+    state = RunState(model, engine, scheduler, scaler, penalty, order, history, where)
+    loss = _Loss(model, loss_fn, precision, channels_last)
+    if compile:
+        loss.compile()
+    again = "run the same command again" + (f", it goes on from {checkpoint}" if checkpoint else "")
 
-    with seeded(seed, where):
+    with seeded(seed + process_rank(), where), sentence_when_one_dies(again):
         if checkpoint is not None and Path(checkpoint).exists():
             saved = load_checkpoint(checkpoint)
             check_same_run(saved, settings, model, total_steps, len(loader), checkpoint)
@@ -207,40 +286,46 @@ def fit(
                 if unfreeze is not None:
                     unfreeze(model, epoch)
         remaining = range(history.epochs, total_epochs)
-        bar = tqdm(remaining, desc="training", unit="epoch", disable=not progress, leave=False)
+        shown = progress and process_rank() == 0
+        bar = tqdm(remaining, desc="training", unit="epoch", disable=not shown, leave=False)
         for epoch in bar:
             started = time.perf_counter()
             if unfreeze is not None:
                 unfreeze(model, epoch)
             if not any(parameter.requires_grad for parameter in model.parameters()):
                 raise InputError("the model has no trainable parameter left; unfreeze a layer.")
+            if epoch == remaining.start or unfreeze is not None:
+                shared_loss = in_processes(loss)
             taken = history.steps[-1] if history.steps else 0
-            loss = train_one_epoch(
+            epoch_loss = train_one_epoch(
                 model,
                 itertools.islice(loader, total_steps - taken),
-                loss_fn,
+                lambda _, batch, loss=shared_loss: loss(*batch),
                 engine,
                 scheduler=scheduler,
                 penalty=penalty,
                 augment=augment,
+                accumulate=accumulate,
+                scaler=scaler,
             )
-            if not math.isfinite(loss):
+            if not math.isfinite(epoch_loss):
                 raise InputError(
-                    f"the loss became {loss} in epoch {epoch + 1}; "
+                    f"the loss became {epoch_loss} in epoch {epoch + 1}; "
                     f"expected a finite number. Try a learning rate below {lr:g}."
                 )
+            start_alike(model)  # BatchNorm's running statistics: those of process 0
             history.steps.append(min(taken + len(loader), total_steps))
-            history.loss.append(loss)
+            history.loss.append(epoch_loss)
             if penalty is not None:
                 history.penalty.append(penalty.value())
             if val is not None:
-                found = evaluate(model, val, device=device)
-                history.val_loss.append(found.loss)
-                history.val_accuracy.append(found.accuracy)
+                _validate(model, val, loss_fn, device, history)
             history.seconds.append(time.perf_counter() - started)
-            bar.set_postfix_str(f"loss {loss:.3f}")
+            bar.set_postfix_str(f"loss {epoch_loss:.3f}")
             if checkpoint is not None:
-                save_checkpoint(checkpoint, {"settings": settings, **state.capture()})
+                content = {"settings": settings, **state.capture()}
+                if process_rank() == 0:
+                    save_checkpoint(checkpoint, content)
     return history
 
 
@@ -265,6 +350,27 @@ def _check_budget(
         raise InputError(
             f"optimizer={optimizer!r} is unknown; expected one of {', '.join(OPTIMIZERS)}."
         )
+
+
+def _check_scale(accumulate: int, precision: str) -> None:
+    if accumulate < 1:
+        raise InputError(f"accumulate={accumulate}: expected at least 1 part.")
+    if precision not in PRECISIONS:
+        raise InputError(
+            f"precision={precision!r} is unknown; expected one of {', '.join(PRECISIONS)}."
+        )
+
+
+def _validate(
+    model: nn.Module, val: Dataset, loss_fn: LossFunction, device: str, history: History
+) -> None:
+    """Add the validation loss, and for a classifier the accuracy, to the history."""
+    if loss_fn is cross_entropy:
+        found = evaluate(model, val, device=device)
+        history.val_loss.append(found.loss)
+        history.val_accuracy.append(found.accuracy)
+    else:
+        history.val_loss.append(mean_loss(model, val, loss_fn, device=device))
 
 
 def _check_labels(model: nn.Module, train: Dataset) -> None:
