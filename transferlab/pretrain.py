@@ -1,11 +1,38 @@
-"""Pre-training: the objectives."""
+"""Pre-training: six ways to learn features. One loop for all; what differs is the loss.
 
-from pathlib import Path
+| objective     | labels | the network learns to                                       |
+| ------------- | ------ | ----------------------------------------------------------- |
+| `supervised`  | yes    | name the class                                              |
+| `autoencoder` | no     | write an image down in few numbers and read it back         |
+| `denoising`   | no     | repair an image                                             |
+| `masked`      | no     | complete an image of which parts are hidden                 |
+| `contrastive` | no     | find another view of the same image among many images       |
+| `gan`         | no     | tell real images from those that another network makes up   |
 
+Each takes a backbone and trains its features in place. All but the first ignore the labels and do
+not touch the head: give the backbone a new one and fine-tune it with `fit`. What an objective needs
+besides (a decoder, a projection, a generator) is made for the run, trained together with the
+features, and thrown away.
+
+The arguments are the same for all: `steps` gradient steps of `batch_size` samples, `lr` for Adam,
+`seed`, and more options for `fit`, such as `device`, `checkpoint`, `precision` or `progress`. The
+learning rate falls to 0 along a cosine.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from transferlab.models import Backbone
-from transferlab.train import History, fit
+from transferlab.device import seeded
+from transferlab.errors import InputError
+from transferlab.models import GAN, Autoencoder, Backbone, Generator, MaskedAutoencoder, Projector
+from transferlab.train import Batch, History, LossFunction, cross_entropy, fit
+
+Change = Callable[[Tensor], Tensor]  # makes other images of a batch of images
 
 
 def supervised(
@@ -16,21 +43,314 @@ def supervised(
     batch_size: int = 256,
     lr: float = 3e-3,
     seed: int = 0,
-    device: str = "auto",
-    checkpoint: str | Path | None = None,
+    **options: Any,
 ) -> History:
-    """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l, by Adam.
+    """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l."""
+    return _minimise(
+        cross_entropy, model, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
 
-    The learning rate falls to 0 along a cosine.
+
+def autoencoder(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise ‖g(f(x)) − x‖², per pixel, for the features f and a decoder g.
+
+    With as many features as pixels, nothing forces the network to find structure: copying is
+    enough. The next two objectives are harder.
+
+    Source: Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks
+    (2006).
     """
-    return fit(
-        model,
+
+    def reconstruct(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        return squared_error(network(x), x)
+
+    with seeded(seed):
+        network = Autoencoder(model)
+    return _minimise(
+        reconstruct, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
+
+
+def denoising(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    corrupt: Change | None = None,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise ‖g(f(x̃)) − x‖², per pixel: x̃ is a damaged x, the target is x itself.
+
+    Args:
+        corrupt: damages a batch of images, each in its own way. By default a quarter of the pixels
+            of each image, in random places, become 0.
+
+    Source: Vincent, Larochelle, Bengio and Manzagol, Extracting and Composing Robust Features with
+    Denoising Autoencoders (2008).
+    """
+    corrupt = drop_pixels if corrupt is None else corrupt
+
+    def repair(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        return squared_error(network(corrupt(x)), x)
+
+    with seeded(seed):
+        network = Autoencoder(model)
+    return _minimise(
+        repair, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
+
+
+def masked(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    share: float = 0.6,
+    patch: int | None = None,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise (g(f(x with hidden patches)) − x)², the mean over the hidden pixels only.
+
+    He et al. drop the hidden patches, which needs a transformer. Xie et al. put a learned value in
+    their place, which serves every network; so it is done here.
+
+    Args:
+        share: how much of each image is hidden.
+        patch: height and width of a patch; by default a quarter of the image's width.
+
+    Sources: He et al., Masked Autoencoders Are Scalable Vision Learners (2022); Xie et al., SimMIM:
+    A Simple Framework for Masked Image Modeling (2022).
+    """
+    patch = max(1, model.shape[-1] // 4) if patch is None else patch
+
+    def complete(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        hidden = random_patches(x, patch, share)
+        return masked_error(network(x, hidden), x, hidden)
+
+    with seeded(seed):
+        network = MaskedAutoencoder(model)
+    return _minimise(
+        complete, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
+
+
+def contrastive(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    views: Change,
+    temperature: float = 0.5,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Make two views of each image; each must find the other among all views of the batch (SimCLR).
+
+    Both views go through the network in one pass, as in the authors' code. BatchNorm then
+    normalises them together, and the numbers of one half do not give away which view it is.
+
+    Over several processes, each contrasts the images of its own share only.
+
+    Args:
+        views: makes a view of each image of a batch, with other random numbers at every call.
+        temperature: τ of `nt_xent`.
+
+    Source: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive Learning of
+    Visual Representations (2020).
+    """
+
+    def find_the_other_view(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        one, two = network(torch.cat([views(x), views(x)])).chunk(2)
+        return nt_xent(one, two, temperature)
+
+    with seeded(seed):
+        network = Projector(model)
+    return _minimise(
+        find_the_other_view,
+        network,
         data,
         steps=steps,
         batch_size=batch_size,
         lr=lr,
-        schedule="cosine",
         seed=seed,
-        device=device,
-        checkpoint=checkpoint,
+        **options,
     )
+
+
+def gan(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    generator: Generator | None = None,
+    batch_size: int = 256,
+    lr: float = 1e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Play the game of a generator against a discriminator whose features are the backbone's.
+
+    Both players take their step at once, from the same state, where Goodfellow et al. let them take
+    turns. So one loss serves both, and the run is saved and resumed like any other: the sum of
+    `discriminator_loss` and `generator_loss`, each with the other player held constant. When the
+    discriminator can only guess, the sum is 3 ln 2 = 2.08.
+
+    BatchNorm sees real and generated images in batches of their own, and the backbone's running
+    statistics are those of the real ones.
+
+    Args:
+        generator: trained in place too, for those who want its images afterwards.
+
+    Sources: Goodfellow et al., Generative Adversarial Nets (2014); Radford, Metz and Chintala,
+    Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
+    (2016), for Adam with β₁ = 0.5.
+    """
+
+    def play(network: nn.Module, batch: Batch) -> Tensor:
+        real, _ = batch
+        discriminator, generator = network.discriminator, network.generator
+        fake = generator(torch.randn(len(real), generator.latent, device=real.device))
+        # detach: the discriminator's loss must not teach the generator to be found out.
+        judged = discriminator_loss(discriminator(real), discriminator.score_fakes(fake.detach()))
+        return judged + generator_loss(discriminator.score_as_constant(fake))
+
+    def adam(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(groups, lr=lr, betas=(0.5, 0.999))
+
+    with seeded(seed):
+        network = GAN(model, Generator(model.shape) if generator is None else generator)
+    options = {"optimizer": adam, **options}
+    return _minimise(
+        play, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
+
+
+def _minimise(loss_fn: LossFunction, network: nn.Module, data: Dataset, **options: Any) -> History:
+    return fit(network, data, loss_fn=loss_fn, **{"schedule": "cosine", **options})
+
+
+# ---- the losses: each returns one number, the mean over the batch -------------------------------
+
+
+def squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Return the mean of (output − target)² over all pixels of all images.
+
+    Shapes must be equal. Between others torch would repeat one of the two, with a warning at most,
+    and the network would learn something else than was meant.
+    """
+    if output.shape != target.shape:
+        raise InputError(
+            f"the network returns {tuple(output.shape)}, but the target is {tuple(target.shape)}; "
+            "expected the same shape. Compare a reconstruction with the image, not class scores."
+        )
+    return F.mse_loss(_full_precision(output), _full_precision(target))
+
+
+def masked_error(output: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
+    """Return the mean of (output − target)² over the hidden pixels.
+
+    Args:
+        output: reconstructions, shape (N, C, H, W).
+        target: the images, same shape.
+        hidden: shape (N, 1, H, W), True where a pixel was hidden.
+    """
+    # Multiplied, not selected with output[hidden]: a GPU would have to wait for the count.
+    squares = (_full_precision(output) - target).square() * hidden
+    return squares.sum() / (hidden.sum() * target.shape[1])
+
+
+def nt_xent(one: Tensor, two: Tensor, temperature: float = 0.5) -> Tensor:
+    """Return the normalised, temperature-scaled cross-entropy of two views of N images.
+
+    Of 2N projections z each is an anchor i once; j is the other view of the same image:
+
+        l(i, j) = −log( exp(sim(zᵢ, zⱼ)/τ) / Σ_{k≠i} exp(sim(zᵢ, z_k)/τ) ),  sim = cosine
+
+    The sum leaves out only the anchor itself. It is the InfoNCE loss with 2N − 2 negatives; a
+    network that cannot tell images apart gets log(2N − 1).
+
+    Args:
+        one, two: projections of the first and of the second views, shape (N, width).
+        temperature: τ.
+    """
+    if not temperature > 0:
+        raise InputError(f"temperature={temperature}: expected a positive number.")
+    n = len(one)
+    z = F.normalize(_full_precision(torch.cat([one, two])), dim=1)
+    with torch.autocast(z.device.type, enabled=False):  # half precision rounds sim/τ to 2 digits
+        similarity = z @ z.T / temperature
+    itself = torch.eye(2 * n, dtype=torch.bool, device=z.device)
+    partner = torch.arange(2 * n, device=z.device).roll(n)
+    return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return −mean log σ(real) − mean log(1 − σ(fake)), for scores of shape (N,)."""
+    # −log σ(s) = softplus(−s), and −log(1 − σ(s)) = softplus(s)
+    return F.softplus(-_full_precision(real)).mean() + F.softplus(_full_precision(fake)).mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """Return −mean log σ(fake), the non-saturating form, for scores of shape (N,).
+
+    Minimising mean log(1 − σ(fake)), as the game is written down, has the same fixed point; but its
+    gradient vanishes while the discriminator wins, which it does at first.
+    """
+    return F.softplus(-_full_precision(fake)).mean()
+
+
+def _full_precision(x: Tensor) -> Tensor:
+    """Return the float16 and bfloat16 numbers of mixed precision as float32; others as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+# ---- what is done to the images; the random numbers are torch's, which `fit` seeds ---------------
+
+
+def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
+    """Choose patches to hide, as many in every image. → (N, 1, H, W), True where hidden
+
+    Args:
+        x: images, shape (N, C, H, W).
+        patch: height and width of a patch in pixels; those at the right and lower edge are smaller
+            where the image does not divide evenly.
+        share: how many of the patches, 0..1; rounded so that at least one is hidden and one shown.
+    """
+    n, _, height, width = x.shape
+    rows, columns = -(-height // patch), -(-width // patch)
+    count = round(share * rows * columns)
+    if not 0 < count < rows * columns:
+        raise InputError(
+            f"share={share} hides {count} of {rows}×{columns} patches; expected at least one hidden "
+            "and one shown, so take another share or smaller patches."
+        )
+    # The ranks of random numbers are a random order: exactly `count` of them are below `count`.
+    ranks = torch.rand(n, rows * columns, device=x.device).argsort(dim=1)
+    hidden = (ranks < count).view(n, 1, rows, columns)
+    return hidden.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
+
+
+def drop_pixels(x: Tensor, share: float = 0.25) -> Tensor:
+    """Set a share of each image's pixels, in random places, to 0."""
+    return x.masked_fill(random_patches(x, 1, share), 0)

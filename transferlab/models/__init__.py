@@ -1,14 +1,24 @@
 """Networks: small ones to train live, torchvision's by name, and how weights are read."""
 
+from transferlab.models.autoencoder import Autoencoder, MaskedAutoencoder
 from transferlab.models.backbone import Backbone, Normalize
+from transferlab.models.encoder import Encoder, Projector
+from transferlab.models.gan import GAN, Discriminator, Generator
 from transferlab.models.loading import backbone_names, load_backbone, save_weights
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.weights import card, read_weights, shipped
 
 __all__ = [
+    "GAN",
+    "Autoencoder",
     "Backbone",
+    "Discriminator",
+    "Encoder",
+    "Generator",
+    "MaskedAutoencoder",
     "Normalize",
+    "Projector",
     "backbone_names",
     "card",
     "load_backbone",

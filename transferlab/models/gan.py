@@ -1,0 +1,80 @@
+"""A generative adversarial network whose discriminator is a backbone.
+
+Source: Goodfellow et al., Generative Adversarial Nets (2014).
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from transferlab.models.backbone import Backbone
+from transferlab.models.encoder import Encoder
+
+
+class Generator(nn.Module):
+    """Noise → images with pixels in 0..1. (N, latent) → (N, *shape)
+
+    It has no BatchNorm, so an image depends on its own noise only, in every mode.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], latent: int = 64, hidden: int = 256) -> None:
+        super().__init__()
+        self.latent = latent
+        self.layers = nn.Sequential(
+            nn.Linear(latent, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(),
+            nn.Linear(hidden, math.prod(shape)),
+            nn.Sigmoid(),
+            nn.Unflatten(1, shape),
+        )
+
+    def forward(self, noise: Tensor) -> Tensor:
+        return self.layers(noise)
+
+    @torch.no_grad()
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """Return `n` generated images, shape (n, *shape), for the same noise on every device."""
+        noise = torch.randn(n, self.latent, generator=torch.Generator().manual_seed(seed))
+        return self(noise.to(self.layers[0].weight))
+
+
+class Discriminator(nn.Module):
+    """A backbone that scores images: above 0 for real ones, below for others. (N, *shape) → (N,)"""
+
+    def __init__(self, backbone: Backbone) -> None:
+        super().__init__()
+        self.encoder = Encoder(backbone)
+        self.score = nn.Linear(backbone.width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.score(self.encoder(x)).squeeze(1)
+
+    def score_fakes(self, x: Tensor) -> Tensor:
+        """Score generated images without a trace in BatchNorm's running statistics.
+
+        The backbone keeps these statistics, and after pre-training it will see real images.
+        """
+        return functional_call(self, self._copied_buffers(), x)
+
+    def score_as_constant(self, x: Tensor) -> Tensor:
+        """Score generated images; gradients flow to the images, but not to the weights.
+
+        For the generator's loss, in which the discriminator is a judge who does not learn.
+        """
+        weights = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        return functional_call(self, {**weights, **self._copied_buffers()}, x)
+
+    def _copied_buffers(self) -> dict[str, Tensor]:
+        return {name: buffer.clone() for name, buffer in self.named_buffers()}
+
+
+class GAN(nn.Module):
+    """Both players in one module, so that one optimizer holds both and one file saves both."""
+
+    def __init__(self, backbone: Backbone, generator: Generator) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, Discriminator(backbone)
