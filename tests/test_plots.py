@@ -43,7 +43,19 @@ MAKERS = {
     "history without validation": lambda alt: plots.history(History([3], [1.0]), alt=alt),
     "images": lambda alt: plots.images(digits().x[:20], [str(i) for i in range(20)], alt=alt),
     "colour images": lambda alt: plots.images(torch.rand(3, 3, 32, 32), "abc", alt=alt, title="t"),
+    "images with heat maps": lambda alt: plots.images(
+        digits().x[:3], "abc", alt=alt, maps=torch.linspace(0, 9, 192).view(3, 8, 8)
+    ),
     "confusion": lambda alt: plots.confusion(evaluation(), alt=alt),
+    "matrix": lambda alt: plots.matrix(
+        [[1.0, 0.2], [0.3, 0.9], [0.1, 0.0]],
+        ["block1", "block2", "block3"],
+        ["block1", "block2"],
+        x_label="after fine-tuning",
+        y_label="before",
+        alt=alt,
+    ),
+    "roc": lambda alt: plots.roc({"loss": ([0, 0.1, 1], [0, 0.4, 1])}, alt=alt),
 }
 
 
@@ -84,7 +96,7 @@ def test_axes_have_labels_and_lines_differ_in_more_than_colour():
     drawn = [bars.lines[0] for bars in axis.containers]
     looks = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn]
     assert all(len(set(values)) == len(drawn) == 2 for values in zip(*looks, strict=True))
-    for name in ("history", "lines", "confusion"):
+    for name in ("history", "lines", "confusion", "matrix", "roc"):
         for axis in MAKERS[name](ALT).figure.axes:
             assert axis.get_xlabel() and axis.get_ylabel()
 
@@ -107,6 +119,36 @@ def test_no_line_is_left_out_silently():
 def test_no_picture_is_left_out_silently():
     with pytest.raises(InputError, match="3 images and 2 captions"):
         plots.images(torch.rand(3, 1, 8, 8), ["a", "b"], alt=ALT)
+
+
+def test_no_heat_map_is_left_out_silently():
+    with pytest.raises(InputError, match="3 images and 2 maps"):
+        plots.images(torch.rand(3, 1, 8, 8), "abc", alt=ALT, maps=torch.rand(2, 8, 8))
+
+
+def test_a_heat_map_is_laid_over_its_image_and_scaled_by_itself():
+    maps = torch.zeros(2, 8, 8)
+    maps[1, 2, 3] = 7
+    figure = plots.images(torch.rand(2, 1, 8, 8), "ab", alt=ALT, maps=maps).figure
+    drawn = [axis.images for axis in figure.axes[:2]]
+    assert [len(layers) for layers in drawn] == [2, 2]
+    assert [layers[1].get_clim() for layers in drawn] == [(0, 1), (0, 7)]  # a map of zeros is dark
+
+
+def test_a_matrix_shows_its_numbers_and_needs_its_names():
+    [axis] = MAKERS["matrix"](ALT).figure.axes
+    assert [text.get_text() for text in axis.texts][:3] == ["1.00", "0.20", "0.30"]
+    with pytest.raises(InputError, match=r"shape \(3, 2\) with 2 row names and 2 column names"):
+        names = ["a", "b"]
+        plots.matrix(torch.rand(3, 2), names, names, x_label="x", y_label="y", alt=ALT)
+
+
+def test_a_roc_curve_starts_at_a_rate_that_a_logarithm_has():
+    [axis] = MAKERS["roc"](ALT).figure.axes
+    curve, guessing = axis.lines
+    assert curve.get_xdata().tolist() == [1e-3, 0.1, 1]
+    assert curve.get_ydata().tolist() == [1e-3, 0.4, 1]
+    assert guessing.get_label() == "guessing"
 
 
 def test_images_that_carry_a_gradient_can_be_drawn():

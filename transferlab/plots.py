@@ -181,11 +181,24 @@ def history(found: "History", *, alt: str) -> Plot:
 
 
 def images(
-    x: Tensor | np.ndarray, captions: Sequence[str], *, alt: str, columns: int = 10, title: str = ""
+    x: Tensor | np.ndarray,
+    captions: Sequence[str],
+    *,
+    alt: str,
+    columns: int = 10,
+    title: str = "",
+    maps: Tensor | None = None,
 ) -> Plot:
-    """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption."""
+    """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption.
+
+    Args:
+        maps: heat maps to lay over the images, shape (N, H, W), values from 0 up, such as those of
+            `transferlab.interpret.grad_cam`. Each is scaled to its own largest value.
+    """
     if len(x) != len(captions):
         raise InputError(f"{len(x)} images and {len(captions)} captions; expected one for each.")
+    if maps is not None and len(maps) != len(x):
+        raise InputError(f"{len(x)} images and {len(maps)} maps; expected one for each.")
     rows = -(-len(x) // columns)
     figure = Figure(figsize=(0.85 * columns, 1.05 * rows + 0.4 * bool(title)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
@@ -197,6 +210,8 @@ def images(
         picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
         axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1)
         axis.set_title(caption, fontsize=11, pad=2)
+    for axis, heat in zip(grid, [] if maps is None else maps.detach().cpu(), strict=False):
+        axis.imshow(heat.numpy(), cmap="inferno", alpha=0.6, vmin=0, vmax=float(heat.max()) or 1)
     if title:
         figure.suptitle(title, fontsize=13)
     return Plot(figure, alt)
@@ -223,4 +238,56 @@ def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
             color="white" if dark else "black",
         )
     _label(axis, "predicted class", "true class", title)
+    return Plot(figure, alt)
+
+
+def matrix(
+    values: Tensor | np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+) -> Plot:
+    """Draw a table of numbers from 0 to 1 as a heat map, such as the similarity of layers.
+
+    Args:
+        values: shape (len(rows), len(columns)).
+    """
+    values = np.asarray(values)
+    if values.shape != (len(rows), len(columns)):
+        raise InputError(
+            f"a matrix of shape {values.shape} with {len(rows)} row names and {len(columns)} "
+            "column names; expected a name for each."
+        )
+    figure, [axis] = _axes(width=2.6 + 0.62 * len(columns), height=2.2 + 0.42 * len(rows))
+    axis.grid(visible=False)
+    axis.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    axis.set_xticks(range(len(columns)), labels=columns, rotation=45, ha="right")
+    axis.set_yticks(range(len(rows)), labels=rows)
+    for (row, column), value in np.ndenumerate(values):
+        color = "black" if value > 0.6 else "white"
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
+    _label(axis, x_label, y_label, title)
+    return Plot(figure, alt)
+
+
+def roc(
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, alt: str, title: str = ""
+) -> Plot:
+    """Draw ROC curves, name → (false positive rates, true positive rates), on logarithmic axes.
+
+    On plain axes the corner that matters in privacy, few false alarms, cannot be seen.
+    """
+    figure, [axis] = _axes(width=5.2, height=4.6)
+    smallest = 1e-3
+    for (name, (fpr, tpr)), style in _styled(series):
+        fpr, tpr = (np.clip(rates, smallest, 1) for rates in (fpr, tpr))
+        axis.plot(fpr, tpr, label=name, lw=2, ms=5, markevery=max(1, len(fpr) // 12), **style)
+    axis.plot([smallest, 1], [smallest, 1], color="gray", lw=1, label="guessing")
+    axis.set(xscale="log", yscale="log")
+    _label(axis, "false positive rate", "true positive rate", title)
+    axis.legend(fontsize=11, frameon=False)
     return Plot(figure, alt)
