@@ -1,4 +1,4 @@
-"""Fine-tuning: what stays frozen, and what holds the weights near their start."""
+"""Fine-tuning: what stays frozen, how fast each layer learns, and what holds the weights."""
 
 from transferlab.finetune.freezing import (
     BATCH_STATS,
@@ -8,6 +8,24 @@ from transferlab.finetune.freezing import (
     trainable,
     unfreeze,
 )
-from transferlab.finetune.penalties import L2SP
+from transferlab.finetune.groups import blocks, layer_decay
+from transferlab.finetune.mixup import mixup
+from transferlab.finetune.penalties import L1, L2, L2SP
+from transferlab.finetune.schedules import gradual_unfreezing, lp_ft
 
-__all__ = ["BATCH_STATS", "L2SP", "Frozen", "freeze", "mode_is_held", "trainable", "unfreeze"]
+__all__ = [
+    "BATCH_STATS",
+    "L1",
+    "L2",
+    "L2SP",
+    "Frozen",
+    "blocks",
+    "freeze",
+    "gradual_unfreezing",
+    "layer_decay",
+    "lp_ft",
+    "mixup",
+    "mode_is_held",
+    "trainable",
+    "unfreeze",
+]

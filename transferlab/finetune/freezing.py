@@ -9,6 +9,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torchvision.ops import StochasticDepth
 
 from transferlab.errors import InputError
+from transferlab.models.lora import has_lora, plain_name
 
 BATCH_STATS = ("frozen", "adapt", "batch")
 
@@ -43,7 +44,8 @@ def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "fro
 
     `requires_grad = False` alone does not freeze a layer: BatchNorm still updates its running mean
     and variance in training mode, dropout still drops. This function takes care of both, and its
-    choice survives `model.train()`. It replaces whatever an earlier call froze.
+    choice survives `model.train()`. It replaces whatever an earlier call froze. LoRA matrices come
+    after it: freeze first, then `transferlab.models.add_lora`.
 
     Args:
         until: name of the first trainable layer, such as "head" (only the head learns) or "layer4"
@@ -61,7 +63,7 @@ def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "fro
         raise InputError(
             f"batch_stats={batch_stats!r} is unknown; expected one of {', '.join(BATCH_STATS)}."
         )
-    stop = _find(model, until)
+    stop = find_layer(model, until)
     unfreeze(model)
     frozen: dict[str, Tensor] = {}
     for name, module in _layers_before(model, stop):
@@ -74,13 +76,18 @@ def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "fro
         if isinstance(module, _BatchNorm) and batch_stats != "adapt":
             module.track_running_stats = batch_stats == "frozen"
             _hold_mode(module, training=batch_stats == "batch")
-        elif isinstance(module, _DropoutNd | StochasticDepth) and until is not None:
+        elif until is not None and _drops(module):
             _hold_mode(module, training=False)
     return Frozen(model, {name: tensor.detach().cpu().clone() for name, tensor in frozen.items()})
 
 
 def unfreeze(model: nn.Module) -> None:
     """Make every parameter trainable; let BatchNorm and dropout follow the model's mode again."""
+    if has_lora(model):
+        raise InputError(
+            "the model has LoRA matrices, whose base must stay frozen; freeze before add_lora, or "
+            "take the matrices into the weights with merge_lora first."
+        )
     for parameter in model.parameters():
         parameter.requires_grad = True
     for module in model.modules():
@@ -89,6 +96,16 @@ def unfreeze(model: nn.Module) -> None:
             module.train(model.training)
             if isinstance(module, _BatchNorm):
                 module.track_running_stats = module.running_mean is not None
+
+
+def _drops(module: nn.Module) -> bool:
+    """Return whether a layer leaves out numbers at random: dropout, or a layer that has it inside.
+
+    Attention and recurrent layers call dropout as a function, which has no mode of its own.
+    """
+    if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
+        return module.dropout > 0
+    return isinstance(module, _DropoutNd | StochasticDepth)
 
 
 def trainable(model: nn.Module) -> int:
@@ -111,7 +128,8 @@ def _ignore_mode(mode: bool = True) -> None:
     """Stand in for the `train` of a layer whose mode is held."""
 
 
-def _find(model: nn.Module, until: str | None) -> nn.Module | None:
+def find_layer(model: nn.Module, until: str | None) -> nn.Module | None:
+    """Return the layer of that name, looked for in the features too (None: no layer)."""
     if until is None:
         return None
     modules = dict(model.named_modules())
@@ -140,4 +158,6 @@ def _layers_before(model: nn.Module, stop: nn.Module | None) -> list[tuple[str, 
 
 
 def _tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*model.named_parameters(), *model.named_buffers()]
+    """Return parameters and buffers by the names that they have without LoRA."""
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    return [(plain_name(name), tensor) for name, tensor in tensors]

@@ -1,10 +1,82 @@
-"""Penalties: what holds the weights near zero, or near their start."""
+"""Penalties: what holds the weights near zero, or near their start.
+
+A penalty belongs to the objective, as in loss + λ‖θ‖², but not to the graph that autograd walks:
+its gradient is known beforehand and is added to the others once they are there. That is the same
+sum, without the memory for a second graph.
+
+All parameters are penalised, as in the formulas and in torch's own `weight_decay`: biases and the
+weights of normalisations too. A parameter without a gradient, such as a frozen one, is not moved.
+"""
+
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from transferlab.errors import InputError
+
+PIECE = 2**20  # numbers handled at once: the memory for their differences can be used again
+
+
+class _Norm:
+    """What L2 and L1 share: a strength λ, and the parameters that they act on."""
+
+    def __init__(self, strength: float) -> None:
+        self.strength = _not_negative(strength=strength)
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
+        """Bind the penalty to a model."""
+        self._weights = list(model.parameters())
+
+
+class L2(_Norm):
+    """λ‖θ‖², the pull towards zero that is also called weight decay or ridge.
+
+    There is no factor ½: the gradient is 2λθ, which is torch's `weight_decay=2λ` in SGD and Adam
+    (AdamW decays the weights apart from the gradient, which is something else).
+
+    Source: Krogh and Hertz, A Simple Weight Decay Can Improve Generalization (1992).
+
+    Args:
+        strength: λ.
+    """
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        """Add 2λθ to the gradients."""
+        for weights in _pieces(self._weights):
+            torch._foreach_add_(_gradients(weights), weights, alpha=2 * self.strength)
+
+    @torch.no_grad()
+    def value(self) -> float:
+        """Return λ‖θ‖², over all parameters."""
+        return self.strength * _total(weight.double().square() for weight in self._weights)
+
+
+class L1(_Norm):
+    """λ‖θ‖₁, the pull of constant force that leaves only the weights that matter, or lasso.
+
+    Its gradient is λ·sign(θ), and 0 where θ = 0, as in autograd. A step of fixed length jumps over
+    zero: weights become small, but hardly any becomes exactly 0.
+
+    Source: Tibshirani, Regression Shrinkage and Selection via the Lasso (1996).
+
+    Args:
+        strength: λ.
+    """
+
+    @torch.no_grad()
+    def before_step(self) -> None:
+        """Add λ·sign(θ) to the gradients."""
+        for weights in _pieces(self._weights):
+            signs = torch._foreach_sign(weights)
+            torch._foreach_add_(_gradients(weights), signs, alpha=self.strength)
+
+    @torch.no_grad()
+    def value(self) -> float:
+        """Return λ‖θ‖₁, over all parameters."""
+        return self.strength * _total(weight.double().abs() for weight in self._weights)
 
 
 class L2SP:
@@ -21,14 +93,23 @@ class L2SP:
         strength: λ.
         head_strength: λ_head, for the parameters of the layer called `head`.
         head: the name of the new layer, which has no pre-trained weights to stay near.
+        decoupled: pull the weights themselves, θ ← θ − lr·2λ(θ − θ_pre), with the learning rate
+            that their group has at this step. In the gradient, Adam would divide the pull by the
+            size of past gradients, and hold those weights least that move most. With θ_pre = 0
+            this is AdamW with weight_decay=2λ (Loshchilov and Hutter, Decoupled Weight Decay
+            Regularization, 2019).
     """
 
-    def __init__(self, strength: float, head_strength: float = 0.0, head: str = "head") -> None:
-        if strength < 0 or head_strength < 0:
-            raise InputError(
-                f"strength={strength}, head_strength={head_strength}: expected 0 or more."
-            )
-        self.strength, self.head_strength, self.head = strength, head_strength, head
+    def __init__(
+        self,
+        strength: float,
+        head_strength: float = 0.0,
+        head: str = "head",
+        decoupled: bool = False,
+    ) -> None:
+        self.strength = _not_negative(strength=strength)
+        self.head_strength = _not_negative(head_strength=head_strength)
+        self.head, self.decoupled = head, decoupled
         self.anchor: dict[str, Tensor] | None = None
 
     def anchor_at(self, model: nn.Module) -> "L2SP":
@@ -46,33 +127,68 @@ class L2SP:
             )
         if self.anchor is None:
             self.anchor_at(model)
-        self._pulled, self._anchors, self._rates = [], [], []
-        for name, parameter in model.named_parameters():
+        # keyed by the parameter itself: equal values do not make two parameters one
+        self._start: dict[Tensor, Tensor] = {}
+        self._strength: dict[Tensor, float] = {}
+        for name, weight in model.named_parameters():
             new = name.startswith(f"{self.head}.")
-            self._pulled.append(parameter)
-            self._rates.append(self.head_strength if new else self.strength)
-            start = torch.zeros_like(parameter) if new else self.anchor[name]
-            self._anchors.append(start.to(parameter.device))
-
-    def _trainable(self) -> list[tuple[Tensor, Tensor, float]]:
-        triples = zip(self._pulled, self._anchors, self._rates, strict=True)
-        return [(p, a, rate) for p, a, rate in triples if p.grad is not None and rate > 0]
+            start = torch.zeros_like(weight) if new else self.anchor[name].to(weight.device)
+            self._start[weight] = start
+            self._strength[weight] = self.head_strength if new else self.strength
+        self._optimizer = optimizer
 
     @torch.no_grad()
     def before_step(self) -> None:
-        """Add 2λ(θ − θ_pre) to the gradients, for all parameters in three calls."""
-        if not (active := self._trainable()):
-            return
-        weights, anchors, rates = (list(part) for part in zip(*active, strict=True))
-        pull = torch._foreach_sub(weights, anchors)
-        torch._foreach_mul_(pull, [2 * rate for rate in rates])
-        torch._foreach_add_([weight.grad for weight in weights], pull)
+        """Add 2λ(θ − θ_pre) to the gradients, or pull the weights when decoupled."""
+        for group in self._optimizer.param_groups:  # asked anew: a schedule changes the lr
+            for strength in {self.strength, self.head_strength} - {0}:
+                own = (w for w in group["params"] if self._strength[w] == strength)
+                for weights in _pieces(own):
+                    self._pull(weights, strength, group["lr"])
+
+    def _pull(self, weights: list[Tensor], strength: float, lr: float) -> None:
+        starts = [self._start[weight] for weight in weights]
+        if self.decoupled:
+            torch._foreach_lerp_(weights, starts, 2 * strength * lr)
+        else:
+            away = torch._foreach_sub(weights, starts)
+            torch._foreach_add_(_gradients(weights), away, alpha=2 * strength)
 
     @torch.no_grad()
     def value(self) -> float:
         """Return λ‖θ − θ_pre‖² + λ_head‖θ_head‖², over all parameters."""
-        squares = [
-            rate * (p - a).double().square().sum()
-            for p, a, rate in zip(self._pulled, self._anchors, self._rates, strict=True)
-        ]
-        return float(sum(square.item() for square in squares))
+        return _total(
+            self._strength[weight] * (weight.double() - start.double()).square()
+            for weight, start in self._start.items()
+        )
+
+
+def _not_negative(**argument: float) -> float:
+    [(name, value)] = argument.items()
+    if not value >= 0:
+        raise InputError(f"{name}={value}: expected 0 or more.")
+    return value
+
+
+def _pieces(weights: Iterable[Tensor]) -> Iterator[list[Tensor]]:
+    """Yield the parameters that have a gradient, about `PIECE` numbers at a time."""
+    piece, size = [], 0
+    for weight in weights:
+        if weight.grad is None:  # frozen, or not used in this step
+            continue
+        piece.append(weight)
+        size += weight.numel()
+        if size >= PIECE:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
+
+
+def _gradients(weights: list[Tensor]) -> list[Tensor]:
+    return [weight.grad for weight in weights]
+
+
+def _total(terms: Iterable[Tensor]) -> float:
+    """Return the sum of all numbers in all terms; the device is waited for once."""
+    return float(sum(term.sum() for term in terms))

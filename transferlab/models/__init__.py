@@ -5,6 +5,7 @@ from transferlab.models.backbone import Backbone, Normalize
 from transferlab.models.encoder import Encoder, Projector
 from transferlab.models.gan import GAN, Discriminator, Generator
 from transferlab.models.loading import backbone_names, load_backbone, save_weights
+from transferlab.models.lora import LoRA, add_lora, has_lora, load_lora, merge_lora, save_lora
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.weights import card, read_weights, shipped
@@ -16,16 +17,22 @@ __all__ = [
     "Discriminator",
     "Encoder",
     "Generator",
+    "LoRA",
     "MaskedAutoencoder",
     "Normalize",
     "Projector",
+    "add_lora",
     "backbone_names",
     "card",
+    "has_lora",
     "load_backbone",
+    "load_lora",
+    "merge_lora",
     "mlp",
     "narrow_resnet50",
     "read_weights",
     "resnet20",
+    "save_lora",
     "save_weights",
     "shipped",
     "small_cnn",

@@ -1,0 +1,208 @@
+"""LoRA: small matrices that are added to frozen weights and learn in their place.
+
+>>> freeze(model)                         # the pre-trained part stays as it is
+>>> add_lora(model, rank=4, alpha=4)      # the matrices and the head learn
+>>> fit(model, train, epochs=10)
+>>> save_lora(model, "task.safetensors")  # what has learned, a small file
+>>> merge_lora(model)                     # or take the matrices into the weights
+
+Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2022).
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from transferlab.errors import InputError
+from transferlab.models.backbone import Backbone
+from transferlab.models.weights import read_note, read_weights, write_weights
+
+
+class LoRA(nn.Module):
+    """W → W + (α / r) · B A, for a frozen W. (rows, …) → (rows, …)
+
+    A weight is read as a matrix with one row per output. That of a linear layer is one already; a
+    convolution's, of shape (outputs, inputs / groups, height, width), has one column for each
+    number that an output looks at. Convolving with B A is then the same as convolving with A,
+    which makes r channels, and after it with B, a convolution of 1×1.
+
+    B starts at zero, so that the first step starts from the pre-trained network.
+    """
+
+    def __init__(self, weight: Tensor, rank: int, alpha: float, generator: torch.Generator) -> None:
+        super().__init__()
+        rows, columns = weight.flatten(1).shape
+        noise = torch.randn(rank, columns, generator=generator) / columns**0.5
+        self.A = nn.Parameter(noise.to(weight))
+        self.B = nn.Parameter(weight.new_zeros(rows, rank))
+        self.alpha, self.scale = alpha, alpha / rank
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight + (self.scale * self.B @ self.A).view_as(weight)
+
+
+def add_lora(
+    model: Backbone,
+    rank: int,
+    alpha: float,
+    layers: Sequence[str] | None = None,
+    *,
+    seed: int = 0,
+) -> None:
+    """Add LoRA matrices to linear layers and convolutions of the features, in place.
+
+    Freeze the features first (`transferlab.finetune.freeze`, which also decides about BatchNorm
+    and dropout); the matrices and the head are then all that learns. The outputs stay exactly the
+    same until the first step is taken. Biases and normalisations get no matrices.
+
+    The layers keep their classes. torch computes the sum whenever a weight is asked for, so also
+    where attention reads a layer's weight without calling the layer.
+
+    Args:
+        rank: r, the rank of what can be added to a weight. A layer of m × n numbers gets
+            r · (m + n) new ones.
+        alpha: α; what is added is scaled by α / r, so that another rank needs no other lr.
+        layers: names of layers, or of blocks with such layers in them, such as ["layer4"] (looked
+            for in the features). None: all linear layers and convolutions of the features.
+        seed: fixes the random A.
+    """
+    if rank < 1 or not alpha > 0:
+        raise InputError(f"rank={rank}, alpha={alpha}: expected at least 1 and a positive number.")
+    if has_lora(model):
+        raise InputError(f"{model.name} has LoRA matrices already; call merge_lora first.")
+    for name, parameter in model.features.named_parameters():
+        if parameter.requires_grad:
+            raise InputError(
+                f"{model.name}: features.{name} is trainable, and LoRA belongs beside frozen "
+                "weights; call freeze(model) first."
+            )
+    generator = torch.Generator().manual_seed(seed)
+    for name in _choose(model, layers):
+        layer = model.get_submodule(name)
+        lora = LoRA(layer.weight, rank, alpha, generator)
+        parametrize.register_parametrization(layer, "weight", lora)
+
+
+def merge_lora(model: nn.Module) -> None:
+    """Take the matrices into the weights: W + (α / r) · B A becomes W, in place.
+
+    What is left is the plain architecture, with the names that it always had.
+    """
+    for layer in _lora_layers(model).values():
+        parametrize.remove_parametrizations(layer, "weight")
+
+
+def has_lora(model: nn.Module) -> bool:
+    """Return whether a model has LoRA matrices."""
+    return bool(_lora_layers(model))
+
+
+def plain_name(name: str) -> str:
+    """Return the name that a tensor has without LoRA, as in a file of plain weights."""
+    return name.replace(".parametrizations.weight.original", ".weight")
+
+
+def save_lora(model: Backbone, path: str | Path) -> None:
+    """Write what training moved to a `.safetensors` file, whole or not at all.
+
+    That is the matrices, the head, without which they are worth nothing, and the running
+    statistics of BatchNorm. The frozen weights are not in the file; their hash is.
+    """
+    adapted = _lora_layers(model)
+    if not adapted:
+        raise InputError(f"{model.name} has no LoRA matrices to save; call add_lora first.")
+    lora = next(iter(adapted.values())).parametrizations.weight[0]
+    moved = _moved(model)
+    note = {
+        "architecture": model.name,
+        "base": _digest(_base(model)),
+        "content": _digest(moved),
+        "rank": len(lora.A),
+        "alpha": lora.alpha,
+        "layers": list(adapted),
+    }
+    write_weights(path, moved, note, dtype=None)
+
+
+def load_lora(model: Backbone, path: str | Path) -> None:
+    """Add the matrices and the head that `save_lora` wrote to the frozen base they belong to.
+
+    The base is compared by its hash; another one is refused, and so is an altered file.
+    """
+    moved, note = read_weights(path), read_note(path, model.name)
+    if "base" not in note:
+        raise InputError(f"{path} holds no LoRA matrices; expected a file that save_lora wrote.")
+    if _digest(moved) != note["content"]:
+        raise InputError(f"{path} was altered: its tensors no longer have the hash it notes.")
+    if _digest(_base(model)) != note["base"]:
+        raise InputError(
+            f"{path} belongs to other weights of {model.name} than this model has; load the "
+            "weights that it was trained beside first."
+        )
+    add_lora(model, note["rank"], note["alpha"], note["layers"])
+    if len(moved["head.weight"]) != model.num_classes:
+        model.replace_head(len(moved["head.weight"]))
+    model.load_state_dict(moved, strict=False)  # the base is in the model already
+
+
+def _lora_layers(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the layers that have LoRA matrices, by name."""
+    return {
+        name: module
+        for name, module in model.named_modules()
+        if parametrize.is_parametrized(module, "weight")
+        and isinstance(module.parametrizations.weight[0], LoRA)
+    }
+
+
+def _choose(model: Backbone, layers: Sequence[str] | None) -> list[str]:
+    """Return the names of the layers that get matrices, in the order of definition."""
+    suitable = [
+        name
+        for name, module in model.named_modules()
+        if name.startswith("features.") and isinstance(module, nn.Linear | nn.Conv2d)
+    ]
+    if layers is None:
+        return suitable
+    chosen = set()
+    for wanted in layers:
+        full = wanted if wanted.startswith("features.") else f"features.{wanted}"
+        inside = [name for name in suitable if name == full or name.startswith(f"{full}.")]
+        if not inside:
+            raise InputError(
+                f"layers has {wanted!r}, where {model.name} has no linear layer or convolution; "
+                f"expected some of {', '.join(suitable)}, or blocks of them."
+            )
+        chosen.update(inside)
+    return [name for name in suitable if name in chosen]
+
+
+def _base(model: Backbone) -> dict[str, Tensor]:
+    """Return the frozen weights beside which the matrices learn, and the normalisation."""
+    matrices = {p for m in model.modules() if isinstance(m, LoRA) for p in m.parameters()}
+    base = dict(model.normalize.named_buffers("normalize"))
+    for name, parameter in model.features.named_parameters("features"):
+        if parameter not in matrices:
+            base[plain_name(name)] = parameter
+    return base
+
+
+def _moved(model: Backbone) -> dict[str, Tensor]:
+    """Return the rest of the state dict: matrices, head and running statistics."""
+    base = _base(model)
+    return {name: t for name, t in model.state_dict().items() if plain_name(name) not in base}
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    """Return the SHA-256 of names, shapes, types and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        numbers = tensor.detach().cpu().flatten().view(torch.uint8)
+        digest.update(numbers.numpy())
+    return digest.hexdigest()
