@@ -10,6 +10,9 @@ Training (2020).
 
 import atexit
 import contextlib
+import io
+import signal
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -29,11 +32,22 @@ def join_processes(device: torch.device) -> None:
             torch.cuda.set_device(device)
         distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         atexit.register(_leave)
+        _on_sigterm(_asked_to_end)
 
 
 def _leave() -> None:
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def _on_sigterm(handler: Any) -> None:
+    if threading.current_thread() is threading.main_thread():  # only that one may set handlers
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _asked_to_end(*_: Any) -> None:
+    """Stand in for sudden death: torchrun asks all to end when one process has ended."""
+    raise RuntimeError("torchrun closed the connection to this process")
 
 
 def _joined() -> bool:
@@ -59,12 +73,15 @@ def sum_over_processes(x: Tensor) -> Tensor:
 
 
 def gather_from_processes(value: Any) -> list[Any]:
-    """Return every process's value, in the order of the ranks."""
+    """Return every process's value (what a checkpoint may hold), in the order of the ranks."""
     if process_count() == 1:
         return [value]
-    values = [None] * process_count()
-    distributed.all_gather_object(values, value)
-    return values
+    # Sent in the format of checkpoints: pickle cannot hold the tensors of numpy's generator.
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    sent: list[Any] = [None] * process_count()
+    distributed.all_gather_object(sent, buffer.getvalue())
+    return [torch.load(io.BytesIO(content), weights_only=True) for content in sent]
 
 
 def wait_for_processes() -> None:
@@ -81,25 +98,20 @@ def start_alike(model: nn.Module) -> None:
             distributed.broadcast(tensor.detach(), src=0)
 
 
-class _WeightedLoss(nn.Module):
-    """A loss whose gradient counts as much as this process has samples of the batch.
+def weigh(loss: Tensor, part: int, whole: int) -> Tensor:
+    """Return the mean loss of a part, weighted so that the gradients of all parts add up.
 
-    DDP averages the processes' gradients. Their mean is the gradient of the whole batch only if
+    DDP averages the gradients of the processes. That is the gradient of the whole batch only if
     all have equally many samples, and the last batch of an epoch may not divide evenly.
+
+    Args:
+        part: samples that `loss` is the mean of.
+        whole: samples of the batch in this process.
     """
-
-    def __init__(self, loss: nn.Module) -> None:
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        counts = torch.tensor([float(len(y))], device=x.device)
-        weight = process_count() * counts / sum_over_processes(counts)
-        if len(y) == 0:  # DDP waits for all: take part, with a sample that counts for nothing
-            x, y = x.new_zeros(1, *x.shape[1:]), y.new_zeros(1)
-        loss = self.loss(x, y)
-        loss.register_hook(lambda gradient: gradient * weight.squeeze())  # the value stays
-        return loss
+    if process_count() == 1:
+        return loss if part == whole else loss * (part / whole)
+    samples = sum_over_processes(torch.tensor([float(whole)], device=loss.device))
+    return loss * (process_count() * part / samples).squeeze()
 
 
 def in_processes(loss: nn.Module) -> nn.Module:
@@ -109,8 +121,9 @@ def in_processes(loss: nn.Module) -> nn.Module:
     """
     if process_count() == 1:
         return loss
-    # Some objectives leave a layer out, such as the head; DDP would wait for its gradient forever.
-    return DistributedDataParallel(_WeightedLoss(loss), find_unused_parameters=True)
+    # A static graph: DDP learns in the first step which parameters the loss does not use, such as
+    # those of a head that an objective leaves out, instead of waiting for their gradients.
+    return DistributedDataParallel(loss, static_graph=True)
 
 
 @contextlib.contextmanager
@@ -131,4 +144,5 @@ def sentence_when_one_dies(advice: str) -> Iterator[None]:
             or not any(w in text for w in lost)
         ):
             raise
+        _on_sigterm(signal.SIG_IGN)  # this process ends, in its own words
         raise RuntimeError(f"another process of this run has ended; {advice}.") from error

@@ -169,7 +169,8 @@ def contrastive(
     Both views go through the network in one pass, as in the authors' code. BatchNorm then
     normalises them together, and the numbers of one half do not give away which view it is.
 
-    Over several processes, each contrasts the images of its own share only.
+    Images are contrasted with those that share a forward pass: over several processes, or with
+    `accumulate`, with fewer than `batch_size`.
 
     Args:
         views: makes a view of each image of a batch, with other random numbers at every call.
@@ -342,8 +343,8 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
     count = round(share * rows * columns)
     if not 0 < count < rows * columns:
         raise InputError(
-            f"share={share} hides {count} of {rows}×{columns} patches; expected at least one hidden "
-            "and one shown, so take another share or smaller patches."
+            f"share={share} hides {count} of {rows}×{columns} patches; expected at least one hidden and "
+            "one shown, so take another share or smaller patches."
         )
     # The ranks of random numbers are a random order: exactly `count` of them are below `count`.
     ranks = torch.rand(n, rows * columns, device=x.device).argsort(dim=1)

@@ -29,6 +29,7 @@ from transferlab.distributed import (
     sentence_when_one_dies,
     start_alike,
     sum_over_processes,
+    weigh,
 )
 from transferlab.errors import InputError
 from transferlab.evaluate import evaluate, mean_loss
@@ -51,6 +52,14 @@ def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(model(x), y)
 
 
+def _parts(x: Tensor, y: Tensor, n: int) -> list[Batch]:
+    """Cut a batch into n parts; all processes must make equally many, and be they empty."""
+    if n == 1:
+        return [(x, y)]
+    parts = zip(x.tensor_split(n), y.tensor_split(n), strict=True)
+    return [part for part in parts if len(part[1]) or process_count() > 1]
+
+
 PRECISIONS = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -70,6 +79,8 @@ class _Loss(nn.Module):
         self.precision = PRECISIONS[precision]
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        if len(y) == 0:  # the other processes wait for us: take part, with a weight of 0
+            x, y = x.new_zeros(1, *x.shape[1:]), y.new_zeros(1)
         if self.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         if self.precision == torch.float32:
@@ -101,14 +112,13 @@ def train_one_epoch(
         if augment is not None:
             x = augment(x)
         optimizer.zero_grad(set_to_none=True)
-        for part in zip(x.chunk(accumulate), y.chunk(accumulate), strict=True):
+        for part in _parts(x, y, accumulate):
             loss = loss_fn(model, part)
+            samples = len(part[1])
+            scaler.scale(weigh(loss, samples, len(y))).backward()
             # The sum stays on the device: asking for its value each step would make the GPU wait.
             # Weighted by samples, because the last batch may be a small one.
-            total += loss.detach() * len(part[1])
-            if accumulate > 1:  # the mean over the batch is the weighted mean over its parts
-                loss = loss * (len(part[1]) / len(y))
-            scaler.scale(loss).backward()
+            total += loss.detach() * samples
         if penalty is not None:
             scaler.unscale_(optimizer)
             penalty.before_step()
