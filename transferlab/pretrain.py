@@ -231,7 +231,8 @@ def gan(
     def play(network: nn.Module, batch: Batch) -> Tensor:
         real, _ = batch
         discriminator, generator = network.discriminator, network.generator
-        fake = generator(torch.randn(len(real), generator.latent, device=real.device))
+        n = max(len(real), 2)  # BatchNorm cannot normalise one
+        fake = generator(torch.randn(n, generator.latent, device=real.device))
         # detach: the discriminator's loss must not teach the generator to be found out.
         judged = discriminator_loss(discriminator(real), discriminator.score_fakes(fake.detach()))
         return judged + generator_loss(discriminator.score_as_constant(fake))
@@ -343,8 +344,8 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
     count = round(share * rows * columns)
     if not 0 < count < rows * columns:
         raise InputError(
-            f"share={share} hides {count} of {rows}×{columns} patches; expected at least one hidden and "
-            "one shown, so take another share or smaller patches."
+            f"share={share} hides {count} of {rows}×{columns} patches; expected at least one "
+            "hidden and one shown, so take another share or smaller patches."
         )
     # The ranks of random numbers are a random order: exactly `count` of them are below `count`.
     ranks = torch.rand(n, rows * columns, device=x.device).argsort(dim=1)

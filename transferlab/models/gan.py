@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from transferlab.evaluate import evaluation_mode
 from transferlab.models.backbone import Backbone
 from transferlab.models.encoder import Encoder
 
@@ -16,16 +17,20 @@ from transferlab.models.encoder import Encoder
 class Generator(nn.Module):
     """Noise → images with pixels in 0..1. (N, latent) → (N, *shape)
 
-    It has no BatchNorm, so an image depends on its own noise only, in every mode.
+    Without BatchNorm it soon makes the same image of every noise. Source: Radford, Metz and
+    Chintala, Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+    Networks (2016), section 3.
     """
 
     def __init__(self, shape: tuple[int, int, int], latent: int = 64, hidden: int = 256) -> None:
         super().__init__()
         self.latent = latent
         self.layers = nn.Sequential(
-            nn.Linear(latent, hidden),
+            nn.Linear(latent, hidden, bias=False),  # BatchNorm would take a bias away again
+            nn.BatchNorm1d(hidden),
             nn.ReLU(),
-            nn.Linear(hidden, hidden),
+            nn.Linear(hidden, hidden, bias=False),
+            nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Linear(hidden, math.prod(shape)),
             nn.Sigmoid(),
@@ -37,9 +42,13 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def sample(self, n: int, seed: int = 0) -> Tensor:
-        """Return `n` generated images, shape (n, *shape), for the same noise on every device."""
+        """Return `n` generated images, shape (n, *shape).
+
+        In evaluation mode: an image then depends on its own noise, not on the others of its batch.
+        """
         noise = torch.randn(n, self.latent, generator=torch.Generator().manual_seed(seed))
-        return self(noise.to(self.layers[0].weight))
+        with evaluation_mode(self):
+            return self(noise.to(self.layers[0].weight))
 
 
 class Discriminator(nn.Module):
