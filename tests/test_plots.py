@@ -19,6 +19,10 @@ SERIES = {
     "scratch": [Interval(60, 55, 65, 5), Interval(80, 78, 82, 5)],
     "fine-tuned": [Interval(75, 72, 78, 5), Interval(85, 84, 86, 5)],
 }
+PANELS = {
+    "fine-tuned (%)": SERIES["scratch"],
+    "logme": [Interval(0.8, 0.8, 0.8, 1), Interval(0.9, 0.9, 0.9, 1)],
+}
 
 
 def evaluation():
@@ -54,6 +58,9 @@ MAKERS = {
         x_label="after fine-tuning",
         y_label="before",
         alt=alt,
+    ),
+    "ranking": lambda alt: plots.ranking(
+        ["a", "b"], PANELS, noise={"logme": [Interval(0.1, 0, 0.2, 5)] * 2}, alt=alt
     ),
     "roc": lambda alt: plots.roc({"loss": ([0, 0.1, 1], [0, 0.4, 1])}, alt=alt),
 }
@@ -178,3 +185,14 @@ def test_a_figure_is_saved_in_the_format_of_its_name(tmp_path):
     with Image.open(tmp_path / "figure.png") as image:
         assert image.format == "PNG"
     assert "<svg" in (tmp_path / "figure.svg").read_text()
+
+
+def test_a_ranking_has_a_row_per_model_and_shows_noise_where_it_was_measured():
+    accuracy, logme = MAKERS["ranking"](ALT).figure.axes
+    assert [label.get_text() for label in accuracy.get_yticklabels()] == ["a", "b"]
+    assert accuracy.get_xlabel() == "fine-tuned (%)" and logme.get_xlabel() == "logme"
+    assert [len(axis.containers) for axis in (accuracy, logme)] == [1, 2]
+    points = logme.containers[1].lines[0]
+    assert points.get_xdata().tolist() == [0.8, 0.9]
+    assert logme.get_ylim() == (1.5, -0.5)  # the first model stands on top
+    assert plots.ranking(["a", "b"], PANELS, noise={}, alt=ALT).figure.legends == []

@@ -291,3 +291,38 @@ def roc(
     _label(axis, "false positive rate", "true positive rate", title)
     axis.legend(fontsize=11, frameon=False)
     return Plot(figure, alt)
+
+
+def ranking(
+    names: Sequence[str],
+    panels: Mapping[str, Sequence[Interval]],
+    *,
+    noise: Mapping[str, Sequence[Interval]],
+    alt: str,
+) -> Plot:
+    """Draw one row per model and one panel per measure; where noise was measured, it is grey.
+
+    Args:
+        names: the models, from top to bottom.
+        panels: name of each measure → one interval per model.
+        noise: name of a measure → what it says about noise, one interval per model.
+    """
+    figure, axes = _axes(len(panels), width=1.6 + 2 * len(panels), height=1.4 + 0.4 * len(names))
+    rows = range(len(names))
+    for axis, (measure, found) in zip(axes, panels.items(), strict=True):
+        for values, style in (
+            (noise.get(measure, []), {"color": "gray", "marker": "x", "label": "noise"}),
+            (found, {"color": STYLES[0]["color"], "marker": "o", "label": "measured"}),
+        ):
+            mean = [i.mean for i in values]
+            errors = [[i.mean - i.low for i in values], [i.high - i.mean for i in values]]
+            if mean:
+                axis.errorbar(mean, rows, xerr=errors, linestyle="", capsize=3, **style)
+        axis.set_yticks(rows, labels=names if axis is axes[0] else [])
+        axis.set_ylim(len(names) - 0.5, -0.5)  # the first on top, as in the table
+        axis.margins(x=0.12)
+        _label(axis, measure, "")
+    if noise:
+        handles, labels = axes[list(panels).index(next(iter(noise)))].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
+    return Plot(figure, alt)
