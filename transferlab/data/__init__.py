@@ -11,6 +11,7 @@ from transferlab.data.dataset import (
     resize,
     split,
     subset,
+    unlabelled,
 )
 from transferlab.data.digits import digits
 from transferlab.data.files import ImageFolder, csv_file, image_folder
@@ -36,4 +37,5 @@ __all__ = [
     "resize",
     "split",
     "subset",
+    "unlabelled",
 ]

@@ -107,6 +107,11 @@ class FreshDataset(Dataset):
         return f"{self.name}: {self.samples:,} fresh samples an epoch, {len(self.classes)} classes"
 
 
+def unlabelled(x: Tensor, name: str = "unlabelled data") -> MemoryDataset:
+    """Return a data set of inputs alone, for objectives that ask for no label: each has label 0."""
+    return MemoryDataset(x, torch.zeros(len(x), dtype=torch.int64), ["unlabelled"], name)
+
+
 def labels(dataset: Dataset) -> Tensor:
     """Return the labels of a data set without reading its inputs, shape (N,)."""
     if isinstance(dataset, MemoryDataset):
