@@ -28,29 +28,8 @@ class MemoryDataset(Dataset):
 
     def __init__(self, x: Tensor, y: Tensor, classes: Sequence[str], name: str = "data") -> None:
         x, y = torch.as_tensor(x), torch.as_tensor(y)
-        if len(x) == 0:
-            raise InputError(f"{name}: the data set is empty; expected at least one sample.")
-        if y.shape != (len(x),):
-            raise InputError(
-                f"{name}: expected one label per sample, shape ({len(x)},); "
-                f"found labels of shape {tuple(y.shape)}."
-            )
-        if y.is_floating_point():
-            raise InputError(f"{name}: labels must be integers; found {y.dtype}.")
-        low, high = int(y.min()), int(y.max())
-        if low < 0 or high >= len(classes):
-            wrong = low if low < 0 else high
-            raise InputError(
-                f"{name}: label {wrong} at sample {int((y == wrong).nonzero()[0])} is out of "
-                f"range; expected 0 to {len(classes) - 1} for {len(classes)} classes."
-            )
-        if x.is_floating_point() and not torch.isfinite(x.sum()):
-            bad = (~torch.isfinite(x)).reshape(len(x), -1).any(1).nonzero().flatten()
-            if len(bad):  # a sum can overflow although every number is finite
-                raise InputError(
-                    f"{name}: sample {int(bad[0])} holds NaN or infinite values; "
-                    "expected finite numbers."
-                )
+        _check_labels(y, len(x), classes, name)
+        _check_finite(x, name)
         self.x, self.y, self.classes, self.name = x, y.long(), list(classes), name
 
     def __len__(self) -> int:
@@ -74,9 +53,48 @@ class MemoryDataset(Dataset):
         return self._with(self.x[index], self.y[index])
 
     def _with(self, x: Tensor, y: Tensor) -> "MemoryDataset":
-        new = object.__new__(MemoryDataset)  # the checks of __init__ hold already
-        new.x, new.y, new.classes, new.name = x, y, self.classes, self.name
-        return new
+        return _unchecked(x, y, self.classes, self.name)  # the checks of __init__ hold already
+
+
+def from_disk(x: Tensor, y: Tensor, classes: Sequence[str], name: str) -> MemoryDataset:
+    """Return a MemoryDataset whose inputs lie on the disk; they are not read to be checked."""
+    _check_labels(y, len(x), classes, name)
+    return _unchecked(x, y, classes, name)
+
+
+def _unchecked(x: Tensor, y: Tensor, classes: Sequence[str], name: str) -> MemoryDataset:
+    data = object.__new__(MemoryDataset)
+    data.x, data.y, data.classes, data.name = x, y, list(classes), name
+    return data
+
+
+def _check_labels(y: Tensor, samples: int, classes: Sequence[str], name: str) -> None:
+    if samples == 0:
+        raise InputError(f"{name}: the data set is empty; expected at least one sample.")
+    if y.shape != (samples,):
+        raise InputError(
+            f"{name}: expected one label per sample, shape ({samples},); "
+            f"found labels of shape {tuple(y.shape)}."
+        )
+    if y.is_floating_point():
+        raise InputError(f"{name}: labels must be integers; found {y.dtype}.")
+    low, high = int(y.min()), int(y.max())
+    if low < 0 or high >= len(classes):
+        wrong = low if low < 0 else high
+        raise InputError(
+            f"{name}: label {wrong} at sample {int((y == wrong).nonzero()[0])} is out of "
+            f"range; expected 0 to {len(classes) - 1} for {len(classes)} classes."
+        )
+
+
+def _check_finite(x: Tensor, name: str) -> None:
+    if x.is_floating_point() and not torch.isfinite(x.sum()):
+        bad = (~torch.isfinite(x)).reshape(len(x), -1).any(1).nonzero().flatten()
+        if len(bad):  # a sum can overflow although every number is finite
+            raise InputError(
+                f"{name}: sample {int(bad[0])} holds NaN or infinite values; "
+                "expected finite numbers."
+            )
 
 
 class FreshDataset(Dataset):
