@@ -256,6 +256,84 @@ def test_any_torch_dataset_trains_to_the_same_weights(points, monkeypatch, worke
     assert equal(ours, plain)
 
 
+# ---- scale ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("accumulate", [2, 3, 8])
+def test_a_batch_in_parts_takes_the_same_steps(points, accumulate):
+    # 23 samples in batches of 8: parts of unequal size, and a last batch with fewer rows than parts
+    def trained(parts: int) -> tuple[nn.Module, list[float]]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 3)).double()
+        data = points(23)
+        data.x = data.x.double()
+        options = {"epochs": 3, "batch_size": 8, "lr": 0.1, "optimizer": "sgd", "progress": False}
+        return model, fit(model, data, accumulate=parts, **options).loss
+
+    (whole, loss), (parted, parted_loss) = trained(1), trained(accumulate)
+    assert parted_loss == pytest.approx(loss, rel=1e-6)
+    for a, b in zip(whole.parameters(), parted.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_the_mean_of_the_means_of_uneven_parts_is_another_gradient(points):
+    data = points(8)
+    parts = list(zip(data.x.tensor_split(3), data.y.tensor_split(3), strict=True))
+    model = net().eval()
+    naive = sum(cross_entropy(model, part) for part in parts) / 3
+    weighted = sum(cross_entropy(model, part) * len(part[1]) for part in parts) / 8
+    whole = cross_entropy(model, (data.x, data.y))
+    torch.testing.assert_close(weighted, whole)
+    assert (naive - whole).abs() > 1e-3
+
+
+def test_bfloat16_computes_in_16_bits_and_keeps_weights_in_32(points, each_device):
+    seen = []
+    model = net()
+    model[0].register_forward_hook(lambda *found: seen.append(found[2].dtype))
+    options = {"epochs": 2, "progress": False, "device": each_device}
+    rough = fit(model, points(64), precision="bfloat16", **options)
+    assert set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+    assert rough.loss == pytest.approx(fit(net(), points(64), **options).loss, rel=0.02)
+
+
+def test_channels_last_changes_the_memory_and_not_the_result():
+    def trained(channels_last: bool) -> tuple[nn.Module, list[float]]:
+        torch.manual_seed(0)
+        model = small_cnn(37, (3, 8, 8))
+        data = fresh_letters(64, channels=3)
+        return model, fit(model, data, epochs=2, progress=False, channels_last=channels_last).loss
+
+    (plain, loss), (last, last_loss) = trained(False), trained(True)
+    weight = last.features.block2.conv.weight
+    assert weight.is_contiguous(memory_format=torch.channels_last)
+    assert not plain.features.block2.conv.weight.is_contiguous(memory_format=torch.channels_last)
+    assert last_loss == pytest.approx(loss, rel=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU; compiling is for GPUs")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_compiled_and_16_bit_runs_learn_on_a_gpu(precision):
+    torch.manual_seed(0)
+    model = small_cnn(10)
+    options = {"compile": True, "channels_last": True, "precision": precision, "device": "cuda"}
+    assert fit(model, digits(), epochs=3, progress=False, **options).loss[-1] < 0.3
+    assert not [name for name in model.state_dict() if "_orig_mod" in name]
+
+
+def test_validation_of_another_objective_uses_that_objective(points):
+    def squares(model: nn.Module, batch) -> torch.Tensor:
+        return F.mse_loss(model(batch[0]), torch.zeros(len(batch[0]), 3))
+
+    model, val = net(), points(10, seed=1)
+    history = fit(model, points(), val=val, epochs=2, loss_fn=squares, progress=False)
+    with torch.no_grad():
+        expected = model.eval()(val.x).square().mean().item()
+    assert history.val_loss[-1] == pytest.approx(expected, rel=1e-6)
+    assert history.val_accuracy == []
+
+
 def test_fit_works_on_data_that_is_drawn_anew():
     torch.manual_seed(0)
     model = small_cnn(37)
@@ -602,6 +680,9 @@ def test_kill_9_at_any_moment_loses_nothing(tmp_path):
         ({"epochs": 1, "schedule": "cos"}, r"schedule='cos' is unknown.*constant or cosine"),
         ({"epochs": 1, "device": "gpu"}, r"device='gpu' is unknown.*cpu, cuda"),
         ({"epochs": 1, "batch_size": 0}, r"batch_size=0.*at least 1"),
+        ({"epochs": 1, "accumulate": 0}, r"accumulate=0.*at least 1"),
+        ({"epochs": 1, "precision": "half"}, r"precision='half' is unknown.*float32, bfloat16"),
+        ({"epochs": 1, "precision": "float16", "device": "cpu"}, r"float16.*'bfloat16' there"),
     ],
 )
 def test_a_wrong_argument_gets_one_sentence(points, options, sentence):

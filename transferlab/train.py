@@ -245,7 +245,7 @@ def fit(
     """
     where = choose_device(device)
     _check_budget(epochs, steps, lr, optimizer, schedule)
-    _check_scale(accumulate, precision)
+    _check_scale(accumulate, precision, where)
     _check_labels(model, train)
     join_processes(where)
     model.to(where)  # before the optimizer is made, which keeps the parameters it is given
@@ -362,12 +362,17 @@ def _check_budget(
         )
 
 
-def _check_scale(accumulate: int, precision: str) -> None:
+def _check_scale(accumulate: int, precision: str, device: torch.device) -> None:
     if accumulate < 1:
         raise InputError(f"accumulate={accumulate}: expected at least 1 part.")
     if precision not in PRECISIONS:
         raise InputError(
             f"precision={precision!r} is unknown; expected one of {', '.join(PRECISIONS)}."
+        )
+    if precision == "float16" and device.type == "cpu":
+        raise InputError(
+            "precision='float16' is slower than float32 on a CPU, by far; expected 'float32' or "
+            "'bfloat16' there."
         )
 
 
