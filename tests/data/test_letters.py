@@ -66,7 +66,7 @@ def test_fresh_letters_are_new_in_every_epoch():
 
 @pytest.mark.parametrize("make", [letters, fresh_letters])
 def test_what_cannot_be_had(make):
-    with pytest.raises(InputError, match="n=0; expected at least 1"):
+    with pytest.raises(InputError, match="=0; expected at least 1"):
         make(0)
     with pytest.raises(InputError, match="size=4 is too small; expected 8 or more"):
         make(10, size=4)

@@ -1,5 +1,6 @@
 """What goes in: embedded and generated sets, your own files, and real sets by name."""
 
+from transferlab.data.carried import licences
 from transferlab.data.dataset import (
     Batches,
     FreshDataset,
@@ -14,28 +15,50 @@ from transferlab.data.dataset import (
     unlabelled,
 )
 from transferlab.data.digits import digits
+from transferlab.data.docstrings import Texts, docstrings, encode, vocabulary
+from transferlab.data.faces import faces
 from transferlab.data.files import ImageFolder, csv_file, image_folder
+from transferlab.data.fractals import draw_fractals, fractals, fresh_fractals
 from transferlab.data.letters import draw_letters, fresh_letters, letters
+from transferlab.data.patches import fresh_photos, fresh_textures, photos, textures
 from transferlab.data.real import load
+from transferlab.data.shapes import Scenes, fresh_shapes, scenes, shapes
 
 __all__ = [
     "Batches",
     "FreshDataset",
     "ImageFolder",
     "MemoryDataset",
+    "Scenes",
+    "Texts",
     "batches",
     "csv_file",
     "digits",
+    "docstrings",
+    "draw_fractals",
     "draw_letters",
+    "encode",
+    "faces",
     "few_shot",
+    "fractals",
+    "fresh_fractals",
     "fresh_letters",
+    "fresh_photos",
+    "fresh_shapes",
+    "fresh_textures",
     "image_folder",
     "in_memory",
     "labels",
     "letters",
+    "licences",
     "load",
+    "photos",
     "resize",
+    "scenes",
+    "shapes",
     "split",
     "subset",
+    "textures",
     "unlabelled",
+    "vocabulary",
 ]

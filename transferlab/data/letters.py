@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from transferlab.data.dataset import FreshDataset, MemoryDataset
 from transferlab.data.digits import check_image_size, enlarge
-from transferlab.errors import InputError
+from transferlab.data.generated import Draw, pool
 
 # Upper-case letters, and the lower-case ones whose shape is another (EMNIST merges the rest too).
 CLASSES = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")
@@ -120,29 +120,19 @@ def letters(n: int, seed: int = 0, size: int = 8, channels: int = 1) -> MemoryDa
 
     Glyphs are drawn from the fonts that matplotlib carries (DejaVu, STIX, Computer Modern).
     """
-    _check(n, size, channels)
-    generator = torch.Generator().manual_seed(seed)
-    parts = [_draw(min(2048, n - start), generator, size, channels) for start in range(0, n, 2048)]
-    x, y = (torch.cat(part) for part in zip(*parts, strict=True))
-    return MemoryDataset(x, y, CLASSES, "letters")
+    return pool(_drawing(size, channels), n, seed, CLASSES, "letters")
 
 
 def fresh_letters(samples: int = 25_600, size: int = 8, channels: int = 1) -> FreshDataset:
     """Return letters that are drawn anew for every batch; `samples` of them count as an epoch."""
-    _check(samples, size, channels)
+    return FreshDataset(_drawing(size, channels), samples, CLASSES, "fresh letters")
+
+
+def _drawing(size: int, channels: int) -> Draw:
+    check_image_size("letters", size, channels)
 
     def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return _draw(n, generator, size, channels)
+        y = torch.randint(len(CLASSES), (n,), generator=generator)
+        return draw_letters(y, generator, size).expand(-1, channels, -1, -1).contiguous(), y
 
-    return FreshDataset(draw, samples, CLASSES, "fresh letters")
-
-
-def _draw(n: int, generator: torch.Generator, size: int, channels: int) -> tuple[Tensor, Tensor]:
-    y = torch.randint(len(CLASSES), (n,), generator=generator)
-    return draw_letters(y, generator, size).expand(-1, channels, -1, -1).contiguous(), y
-
-
-def _check(n: int, size: int, channels: int) -> None:
-    if n < 1:
-        raise InputError(f"letters: n={n}; expected at least 1.")
-    check_image_size("letters", size, channels)
+    return draw
