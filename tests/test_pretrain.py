@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, fit, load_backbone, pretrain
-from transferlab.data import MemoryDataset, fresh_letters, letters
+from transferlab.data import MemoryDataset, fresh_letters, letters, unlabelled
 from transferlab.device import seeded
 from transferlab.models import (
     GAN,
@@ -290,7 +290,7 @@ def test_random_numbers_are_those_of_the_seed():
 def same_images(n: int = 6) -> MemoryDataset:
     """n times one image: the order in which a batch is drawn does not matter then."""
     x = letters(1, seed=4).x.expand(n, -1, -1, -1).contiguous()
-    return MemoryDataset(x, torch.zeros(n, dtype=torch.int64), ["none"])
+    return unlabelled(x)
 
 
 def normalising(seed: int = 0) -> Backbone:
@@ -486,7 +486,7 @@ def test_the_loss_falls(objective):
 @pytest.mark.parametrize("objective", WITHOUT_LABELS)
 def test_labels_are_ignored_and_the_head_is_left_alone(objective):
     one, two = tiny(), tiny()
-    other = MemoryDataset(SOURCE.x, torch.zeros(len(SOURCE), dtype=torch.int64), ["unlabelled"])
+    other = unlabelled(SOURCE.x)
     held = []
 
     def decaying(groups: list[dict]) -> torch.optim.Optimizer:
@@ -497,7 +497,7 @@ def test_labels_are_ignored_and_the_head_is_left_alone(objective):
     train(objective, two, other, optimizer=decaying)
     assert equal(one.features, two.features)
     assert equal(one.head, tiny().head)
-    assert not {id(p) for p in held} & {id(p) for p in [*one.head.parameters()]}
+    assert not {id(p) for p in held} & {id(p) for p in one.head.parameters()}
     assert all(p.grad is not None for p in held)  # nothing is decayed that does not learn
 
 

@@ -46,9 +46,7 @@ def supervised(
     **options: Any,
 ) -> History:
     """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l."""
-    return _minimise(
-        cross_entropy, model, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(cross_entropy, model, data, steps, batch_size, lr, seed, options)
 
 
 def autoencoder(
@@ -76,9 +74,7 @@ def autoencoder(
 
     with seeded(seed):
         network = Autoencoder(model)
-    return _minimise(
-        reconstruct, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(reconstruct, network, data, steps, batch_size, lr, seed, options)
 
 
 def denoising(
@@ -109,9 +105,7 @@ def denoising(
 
     with seeded(seed):
         network = Autoencoder(model)
-    return _minimise(
-        repair, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(repair, network, data, steps, batch_size, lr, seed, options)
 
 
 def masked(
@@ -147,9 +141,7 @@ def masked(
 
     with seeded(seed):
         network = MaskedAutoencoder(model)
-    return _minimise(
-        complete, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(complete, network, data, steps, batch_size, lr, seed, options)
 
 
 def contrastive(
@@ -187,16 +179,7 @@ def contrastive(
 
     with seeded(seed):
         network = Projector(model)
-    return _minimise(
-        find_the_other_view,
-        network,
-        data,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        **options,
-    )
+    return _minimise(find_the_other_view, network, data, steps, batch_size, lr, seed, options)
 
 
 def gan(
@@ -243,13 +226,29 @@ def gan(
     with seeded(seed):
         network = GAN(model, Generator(model.shape) if generator is None else generator)
     options = {"optimizer": adam, **options}
-    return _minimise(
-        play, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    return _minimise(play, network, data, steps, batch_size, lr, seed, options)
+
+
+def _minimise(
+    loss_fn: LossFunction,
+    network: nn.Module,
+    data: Dataset,
+    steps: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    options: dict[str, Any],
+) -> History:
+    return fit(
+        network,
+        data,
+        loss_fn=loss_fn,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        **{"schedule": "cosine", **options},
     )
-
-
-def _minimise(loss_fn: LossFunction, network: nn.Module, data: Dataset, **options: Any) -> History:
-    return fit(network, data, loss_fn=loss_fn, **{"schedule": "cosine", **options})
 
 
 # ---- the losses: each returns one number, the mean over the batch -------------------------------
