@@ -1,0 +1,233 @@
+"""English technical text, read from the documentation inside the installed packages.
+
+It is read when it is asked for; none of it is copied into this repository. Another version of a
+package gives other passages, so numbers compare only between runs of one installation.
+"""
+
+import functools
+import hashlib
+import inspect
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from transferlab.data.carried import DOCUMENTATION, Carried, package_folder
+from transferlab.data.dataset import MemoryDataset
+from transferlab.errors import InputError
+
+MOST = {"train": 800, "test": 200}  # passages per class
+TEST_SHARE = 5  # one module in so many is for testing
+WORDS = (8, 60)  # the shortest and the longest passage
+RUN = 8  # passages that share so many words in a row are near-copies
+
+PADDING, UNKNOWN, MASK = 0, 1, 2
+SPECIAL = ("<padding>", "<unknown>", "<mask>")
+
+# Folders of tests, and of code that one package copied from another.
+SKIPPED = {
+    "_external",
+    "_vendor",
+    "array_api_compat",
+    "array_api_extra",
+    "dist-packages",
+    "externals",
+    "idlelib",
+    "site-packages",
+    "test",
+    "testing",
+    "tests",
+}
+# A regular expression finds docstrings fifty times faster than `ast`. What else stands between
+# triple quotes is hardly ever a plain English sentence, and is left out below for that reason.
+DOCSTRING = re.compile(r'"""(.+?)"""', re.DOTALL)
+HEADING = re.compile(r"^.*\n[ \t]*([-=~^*])\1\1+[ \t]*$", re.MULTILINE)  # a line, underlined
+ROLE = re.compile(r":[\w:]+:`~?([^`]*)`")  # :func:`~torch.abs`
+MARKUP = re.compile(r"`+|\*+|\[\d+\]_?")
+SENTENCE = re.compile(r"[A-Z][A-Za-z ,.;:?!()'\"-]+[.?!]")
+# A passage that names a package would give its label away.
+NAMES = re.compile(r"python|matplotlib|pyplot|numpy|scipy|scikit|skimage|sklearn|torch", re.I)
+TOKEN = re.compile(r"[a-z]+|[.,;:?!]")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Passages of text with labels.
+
+    Attributes:
+        texts: the passages, N strings.
+        y: their labels, shape (N,).
+        classes: the name of each label: the package that the text is from.
+        name: what the set is called in messages.
+        missing: packages that are not installed, so that their class is left out.
+    """
+
+    texts: list[str]
+    y: Tensor
+    classes: list[str]
+    name: str
+    missing: list[str]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        absent = f" (not installed: {', '.join(self.missing)})" if self.missing else ""
+        return f"{self.name}: {len(self):,} texts, {len(self.classes)} classes{absent}"
+
+
+def docstrings(part: str = "train", per_class: int | None = None) -> Texts:
+    """Return passages of 8 to 60 words of documentation; the label is the package.
+
+    Args:
+        part: "train" or "test". One module in five is for testing, and a passage that shares
+            eight words in a row with an earlier one is left out: no near-copy is in both parts.
+        per_class: how many passages of every class. A smaller number gives some of those that a
+            larger one gives. None: as many as all classes have, at most 800 (for testing, 200).
+    """
+    if part not in MOST:
+        raise InputError(f"docstrings: part={part!r} is unknown; expected 'train' or 'test'.")
+    return _balanced(_passages(DOCUMENTATION), part, per_class)
+
+
+def _balanced(found: dict[str, dict[str, list[str]]], part: str, per_class: int | None) -> Texts:
+    """Take the same number of passages of every package that has any."""
+    texts = {package: parts[part] for package, parts in found.items() if parts[part]}
+    missing = [package for package in found if package not in texts]
+    if len(texts) < 2:
+        raise InputError(
+            f"docstrings: {', '.join(missing)} cannot be read here; expected two packages or more."
+        )
+    most = min(len(passages) for passages in texts.values())
+    per_class = most if per_class is None else per_class
+    if not 1 <= per_class <= most:
+        raise InputError(
+            f"docstrings: per_class={per_class}; expected 1 to {most} in part={part!r}."
+        )
+    return Texts(
+        texts=[text for passages in texts.values() for text in passages[:per_class]],
+        y=torch.arange(len(texts)).repeat_interleave(per_class),
+        classes=list(texts),
+        name="docstrings",
+        missing=missing,
+    )
+
+
+@functools.cache
+def _passages(cards: tuple[Carried, ...]) -> dict[str, dict[str, list[str]]]:
+    """Return the passages of every package and part: package → part → passages.
+
+    No two of them share a run of words, whatever their packages and parts.
+    """
+    seen: set[tuple[str, ...]] = set()
+    found = {}
+    for card in cards:
+        folder = package_folder(card.package)
+        found[card.name] = {
+            part: [] if folder is None else _collect(folder, part, seen) for part in MOST
+        }
+    return found
+
+
+def _modules(folder: Path) -> list[str]:
+    """Return the source files of a package, relative to it, in an order that is always the same.
+
+    The order of hashes mixes the topics of a package, so that its first modules stand for all.
+    """
+    files = []
+    for place, inside, names in os.walk(folder):
+        inside[:] = [name for name in inside if name not in SKIPPED]  # do not go in there
+        files += [Path(place, name) for name in names if name.endswith(".py")]
+    return sorted((file.relative_to(folder).as_posix() for file in files), key=_hash)
+
+
+def _hash(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def _collect(folder: Path, part: str, seen: set[tuple[str, ...]]) -> list[str]:
+    """Read modules of one part until there are enough passages that share no run with `seen`."""
+    texts: list[str] = []
+    for module in _modules(folder):
+        is_test = _hash(module)[-1] % TEST_SHARE == 0
+        if is_test != (part == "test"):
+            continue
+        for text in passages_of((folder / module).read_text("utf-8", errors="replace")):
+            if not seen.isdisjoint(runs(text)):
+                continue
+            seen.update(runs(text))
+            texts.append(text)
+        if len(texts) >= MOST[part]:
+            break
+    # Sorted by hash, so that the first few are from many modules.
+    return sorted(texts, key=_hash)[: MOST[part]]
+
+
+def passages_of(source: str) -> Iterator[str]:
+    """Yield the plain English passages of a module's docstrings.
+
+    A passage is a block of lines that are indented alike. Code, tables, formulas and headings are
+    left out, as they do not look like sentences.
+    """
+    for docstring in DOCSTRING.findall(source):
+        lines = HEADING.sub("\n", inspect.cleandoc(docstring)).splitlines()
+        for blank_or_indent, block in groupby(lines, key=_indent):
+            if blank_or_indent is None:
+                continue
+            text = " ".join(MARKUP.sub("", ROLE.sub(r"\1", " ".join(block))).split())
+            shortest, longest = WORDS
+            if (
+                shortest <= len(text.split()) <= longest
+                and SENTENCE.fullmatch(text)
+                and not NAMES.search(text)
+            ):
+                yield text
+
+
+def _indent(line: str) -> int | None:
+    """Return by how many characters a line is indented; None for a blank line."""
+    return len(line) - len(line.lstrip()) if line.strip() else None
+
+
+def runs(text: str) -> set[tuple[str, ...]]:
+    """Return every run of eight words in a row."""
+    words = re.findall(r"[a-z]+", text.lower())
+    return {tuple(words[i : i + RUN]) for i in range(max(1, len(words) - RUN + 1))}
+
+
+def vocabulary(texts: Sequence[str], size: int = 4096) -> list[str]:
+    """Return the three special words, and the most frequent words of the training texts.
+
+    A word is a run of letters, in lower case, or a punctuation mark. Its position in the list is
+    its number in `encode`: 0 for padding, 1 for every unknown word, 2 for a masked word.
+    """
+    if size <= len(SPECIAL):
+        raise InputError(f"vocabulary: size={size}; expected at least {len(SPECIAL) + 1}.")
+    counts = Counter(token for text in texts for token in TOKEN.findall(text.lower()))
+    frequent = sorted(counts, key=lambda token: (-counts[token], token))  # ties by alphabet
+    return [*SPECIAL, *frequent[: size - len(SPECIAL)]]
+
+
+def encode(texts: Texts, words: Sequence[str], length: int = 64) -> MemoryDataset:
+    """Return texts as numbers: x of shape (N, length), integers, padded with 0 at the end.
+
+    Args:
+        words: what `vocabulary` returned for the *training* texts.
+        length: longer texts are cut.
+    """
+    if tuple(words[: len(SPECIAL)]) != SPECIAL:
+        raise InputError(f"encode: words begin with {list(words[:3])}; expected {list(SPECIAL)}.")
+    if length < 1:
+        raise InputError(f"encode: length={length}; expected at least 1.")
+    number = {word: i for i, word in enumerate(words)}
+    x = torch.full((len(texts), length), PADDING)
+    for row, text in zip(x, texts.texts, strict=True):
+        tokens = TOKEN.findall(text.lower())[:length]
+        row[: len(tokens)] = torch.tensor([number.get(token, UNKNOWN) for token in tokens])
+    return MemoryDataset(x, texts.y, texts.classes, texts.name)
