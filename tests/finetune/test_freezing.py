@@ -4,31 +4,14 @@ import copy
 
 import pytest
 import torch
+from networks import cnn, with_dropout
 from torch import nn
 
 from transferlab import InputError, fit, freeze, load_backbone
-from transferlab.data import MemoryDataset, batches, digits, few_shot
-from transferlab.finetune import trainable, unfreeze
-from transferlab.models import Backbone
+from transferlab.data import batches
+from transferlab.finetune import BATCH_STATS, trainable, unfreeze
+from transferlab.models import Backbone, add_lora, merge_lora
 from transferlab.train import cross_entropy, train_one_epoch
-
-
-@pytest.fixture
-def shots() -> MemoryDataset:
-    return few_shot(digits(), 4, seed=0)
-
-
-def cnn() -> Backbone:
-    return load_backbone("small_cnn", weights="letters", num_classes=10, seed=0)
-
-
-def with_dropout() -> Backbone:
-    """A network whose pre-trained part has BatchNorm and dropout."""
-    torch.manual_seed(0)
-    features = nn.Sequential(
-        nn.Flatten(), nn.Linear(64, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.5)
-    )
-    return Backbone(features, 32, 10, shape=(1, 8, 8), name="with_dropout")
 
 
 def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -93,6 +76,40 @@ def test_frozen_normalises_as_in_pre_training_and_batch_by_the_batch(shots):
     assert torch.equal(cnn().train().forward_features(x), training)
 
 
+@torch.no_grad()
+def test_three_policies_on_shifted_data(shots):
+    """The same images with less contrast, as from another camera. The convolutions have no bias:
+    BatchNorm by the batch cancels the contrast, statistics of the old images do not."""
+
+    def features_after_training(policy: str, x: torch.Tensor) -> torch.Tensor:
+        model = cnn()
+        freeze(model, batch_stats=policy)
+        for _ in range(80):
+            model.train()(x)
+        return model.eval().forward_features(x)
+
+    distance = {}
+    for policy in BATCH_STATS:
+        plain = features_after_training(policy, shots.x)
+        shifted = features_after_training(policy, 0.3 * shots.x)
+        distance[policy] = ((plain - shifted).norm() / plain.norm()).item()
+    print("how far a lower contrast moves the features:", distance)
+    assert distance["frozen"] > 0.5  # it knows the old images only
+    assert distance["adapt"] < 0.01  # it has got used to the new ones
+    assert distance["batch"] < 0.01  # it sees nothing but the batch
+
+    one = shots.x[:1]  # what tells the last two apart: one image is no batch to go by
+    adapted, by_batch = cnn(), cnn()
+    freeze(adapted, batch_stats="adapt")
+    freeze(by_batch, batch_stats="batch")
+    for model in (adapted, by_batch):
+        for _ in range(80):
+            model.train()(shots.x)
+        model.eval()
+    assert torch.allclose(adapted(one), adapted(shots.x)[:1], atol=1e-4)
+    assert not torch.allclose(by_batch(one), by_batch(shots.x)[:1], atol=0.1)
+
+
 def test_the_choice_survives_train_and_the_naive_eval_does_not(shots):
     model = cnn()
     freeze(model)
@@ -127,6 +144,29 @@ def test_stochastic_depth_rests_too():
     freeze(model)
     model.train()
     assert torch.equal(model.forward_features(x), model.forward_features(x))
+
+
+def test_dropout_inside_attention_and_recurrent_layers_rests_too():
+    """Both call dropout as a function: no layer of that name is there to be found."""
+
+    class Words(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, dropout=0.5, batch_first=True)
+            self.memory = nn.GRU(8, 8, num_layers=2, dropout=0.5, batch_first=True)
+
+        def forward(self, x):
+            return self.memory(x + self.attention(x, x, x)[0])[0][:, -1]
+
+    torch.manual_seed(0)
+    model = Backbone(Words(), 8, 2, shape=(5, 8), name="words").train()
+    x = torch.rand(4, 5, 8)
+    assert not torch.equal(model.forward_features(x), model.forward_features(x))
+    freeze(model)
+    model.train()
+    assert torch.equal(model.forward_features(x), model.forward_features(x))
+    unfreeze(model)
+    assert not torch.equal(model.forward_features(x), model.forward_features(x))
 
 
 def test_until_none_holds_the_statistics_and_trains_everything(shots):
@@ -297,3 +337,20 @@ def test_assert_unchanged_names_a_parameter():
     assert part.changed() == ["features.block2.conv.weight"]
     with pytest.raises(AssertionError, match=r"1 of 30 .*features\.block2\.conv\.weight"):
         part.assert_unchanged()
+
+
+# ---- LoRA comes after freezing -------------------------------------------------------------------
+
+
+def test_lora_moves_no_name_and_is_not_frozen_by_mistake():
+    model = cnn()
+    part = freeze(model)
+    add_lora(model, rank=2, alpha=2)
+    part.assert_unchanged()
+    for change in (freeze, unfreeze):  # would stop the matrices, or free their base
+        with pytest.raises(InputError, match=r"has LoRA matrices.*merge_lora first"):
+            change(model)
+    assert trainable(model) < 10_000
+    merge_lora(model)
+    unfreeze(model)
+    assert trainable(model) == trainable(cnn())

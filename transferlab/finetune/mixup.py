@@ -1,8 +1,8 @@
 """mixup: training on mixtures of two images and of their labels."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.distributions import Beta
 from torch.nn import functional as F
 
 from transferlab.errors import InputError
@@ -25,13 +25,13 @@ def mixup(alpha: float) -> LossFunction:
     """
     if not alpha > 0:
         raise InputError(f"alpha={alpha}: expected a positive number.")
-    shares = Beta(alpha, alpha)
 
     def mixed_cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
         if not model.training:
             return cross_entropy(model, batch)
         x, y = batch
-        share = shares.sample().item()
+        # not torch's Beta: where both of its draws underflow, as for a small α, it returns ½
+        share = np.random.beta(alpha, alpha)
         other = torch.randperm(len(y), device=y.device)
         scores = model(share * x + (1 - share) * x[other])
         one, two = F.cross_entropy(scores, y), F.cross_entropy(scores, y[other])

@@ -131,6 +131,8 @@ class L2SP:
         self._start: dict[Tensor, Tensor] = {}
         self._strength: dict[Tensor, float] = {}
         for name, weight in model.named_parameters():
+            if name not in self.anchor:
+                raise InputError(f"L2SP: the anchor has no {name}; it is that of another network.")
             new = name.startswith(f"{self.head}.")
             start = torch.zeros_like(weight) if new else self.anchor[name].to(weight.device)
             self._start[weight] = start
