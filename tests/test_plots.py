@@ -12,7 +12,7 @@ from transferlab import InputError, evaluate, plots
 from transferlab.data import digits, few_shot
 from transferlab.evaluate import Interval
 from transferlab.models import small_cnn
-from transferlab.train import History
+from transferlab.history import History
 
 ALT = "Accuracy rises from 60 to 90 % with more labels."
 SERIES = {

@@ -17,6 +17,7 @@ from transferlab import data, fit, models
 from transferlab.device import seeded
 from transferlab.distributed import process_count, process_rank
 from transferlab.finetune import L2SP, freeze, unfreeze
+from transferlab.history import History
 
 
 def points(n: int) -> data.MemoryDataset:
@@ -121,7 +122,7 @@ def killed(folder: Path) -> dict:
     return result(model, history)
 
 
-def result(model: nn.Module, history: transferlab.train.History) -> dict:
+def result(model: nn.Module, history: History) -> dict:
     weights = torch.cat([p.detach().flatten() for p in model.parameters()]).tolist()
     return {"loss": history.loss, "val_loss": history.val_loss, "weights": weights}
 

@@ -16,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from transferlab.device import rng_state, set_rng_state
 from transferlab.distributed import gather_from_processes, process_rank
 from transferlab.errors import InputError
+from transferlab.history import History
 
 FORMAT = "transferlab checkpoint 2"
 
@@ -77,7 +78,7 @@ class RunState:
     scaler: GradScaler
     penalty: Any  # one of transferlab.finetune, or None
     order: torch.Generator
-    history: Any  # train.History
+    history: History
     device: torch.device
 
     def capture(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from transferlab.errors import InputError
 from transferlab.evaluate import Evaluation, Interval
 
 if TYPE_CHECKING:
-    from transferlab.train import History
+    from transferlab.history import History
 
 # Okabe and Ito's palette (2008) keeps its differences for colour-blind eyes; markers and lines
 # differ as well, so that a black-and-white print can be read.

@@ -4,7 +4,6 @@ import itertools
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +16,6 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from transferlab import plots
 from transferlab.checkpoint import RunState, check_same_run, load_checkpoint, save_checkpoint
 from transferlab.data import FreshDataset, batches, labels
 from transferlab.device import choose_device, seeded
@@ -33,6 +31,7 @@ from transferlab.distributed import (
 )
 from transferlab.errors import InputError
 from transferlab.evaluate import evaluate, mean_loss
+from transferlab.history import History
 
 Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[nn.Module, Batch], Tensor]
@@ -131,46 +130,6 @@ def train_one_epoch(
     return total / count
 
 
-@dataclass
-class History:
-    """What happened in each epoch of a run.
-
-    Attributes:
-        steps: gradient steps taken at the end of the epoch, counted from the start of the run.
-        loss: mean training loss per sample during the epoch, without the penalty.
-        penalty: the penalty's value at the end of the epoch (empty without a penalty).
-        val_loss: loss on the validation data (empty without validation data).
-        val_accuracy: accuracy on the validation data, 0..1.
-        seconds: wall time of the epoch.
-    """
-
-    steps: list[int] = field(default_factory=list)
-    loss: list[float] = field(default_factory=list)
-    penalty: list[float] = field(default_factory=list)
-    val_loss: list[float] = field(default_factory=list)
-    val_accuracy: list[float] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-
-    @property
-    def epochs(self) -> int:
-        return len(self.loss)
-
-    def plot(self, alt: str = "Training and validation loss for each epoch."):
-        """Draw the loss, and the validation accuracy when there is one."""
-        return plots.history(self, alt=alt)
-
-    def __repr__(self) -> str:
-        if not self.loss:
-            return "History: nothing trained yet"
-        steps = f"{self.steps[-1]:,} steps in {sum(self.seconds):.1f} s"
-        text = (
-            f"History: {self.epochs} epochs, {steps}, loss {self.loss[0]:.3f} → {self.loss[-1]:.3f}"
-        )
-        if self.val_accuracy:
-            text += f", validation accuracy {self.val_accuracy[-1]:.1%}"
-        return text
-
-
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
@@ -216,8 +175,9 @@ def fit(
     itself, and dropout and `augment` draw anew in each; everything else gives the same losses.
 
     Args:
-        val: validation data, measured after each epoch: loss and accuracy of a classifier, and
-            for another `loss_fn` its mean loss.
+        val: validation data, measured after each epoch: cross-entropy and accuracy of a
+            classifier (any model with `num_classes`, and any trained by cross-entropy); for
+            another model the mean of `loss_fn`.
         epochs: passes over the training data.
         steps: gradient steps instead; passes over the data are made until they are taken.
         lr: learning rate, used when `optimizer` is a name and for groups without their own.
@@ -282,9 +242,9 @@ def fit(
         penalty.prepare(model, engine)
     history = History()
     state = RunState(model, engine, scheduler, scaler, penalty, order, history, where)
-    loss = _Loss(model, loss_fn, precision, channels_last)
+    objective = _Loss(model, loss_fn, precision, channels_last)
     if compile:
-        loss.compile()
+        objective.compile()
     again = "run the same command again" + (f", it goes on from {checkpoint}" if checkpoint else "")
 
     with seeded(seed + process_rank(), where), sentence_when_one_dies(again):
@@ -292,8 +252,8 @@ def fit(
             saved = load_checkpoint(checkpoint)
             check_same_run(saved, settings, model, total_steps, len(loader), checkpoint)
             state.restore(saved)
-            for epoch in range(history.epochs):
-                if unfreeze is not None:
+            if unfreeze is not None:
+                for epoch in range(history.epochs):
                     unfreeze(model, epoch)
         remaining = range(history.epochs, total_epochs)
         shown = progress and process_rank() == 0
@@ -305,12 +265,12 @@ def fit(
             if not any(parameter.requires_grad for parameter in model.parameters()):
                 raise InputError("the model has no trainable parameter left; unfreeze a layer.")
             if epoch == remaining.start or unfreeze is not None:
-                shared_loss = in_processes(loss)
+                shared = in_processes(objective)
             taken = history.steps[-1] if history.steps else 0
-            epoch_loss = train_one_epoch(
+            loss = train_one_epoch(
                 model,
                 itertools.islice(loader, total_steps - taken),
-                lambda _, batch, loss=shared_loss: loss(*batch),
+                lambda _, batch, shared=shared: shared(*batch),
                 engine,
                 scheduler=scheduler,
                 penalty=penalty,
@@ -318,20 +278,20 @@ def fit(
                 accumulate=accumulate,
                 scaler=scaler,
             )
-            if not math.isfinite(epoch_loss):
+            if not math.isfinite(loss):
                 raise InputError(
-                    f"the loss became {epoch_loss} in epoch {epoch + 1}; "
+                    f"the loss became {loss} in epoch {epoch + 1}; "
                     f"expected a finite number. Try a learning rate below {lr:g}."
                 )
             start_alike(model)  # BatchNorm's running statistics: those of process 0
             history.steps.append(min(taken + len(loader), total_steps))
-            history.loss.append(epoch_loss)
+            history.loss.append(loss)
             if penalty is not None:
                 history.penalty.append(penalty.value())
             if val is not None:
                 _validate(model, val, loss_fn, device, history)
             history.seconds.append(time.perf_counter() - started)
-            bar.set_postfix_str(f"loss {epoch_loss:.3f}")
+            bar.set_postfix_str(f"loss {loss:.3f}")
             if checkpoint is not None:
                 content = {"settings": settings, **state.capture()}
                 if process_rank() == 0:
@@ -380,7 +340,7 @@ def _validate(
     model: nn.Module, val: Dataset, loss_fn: LossFunction, device: str, history: History
 ) -> None:
     """Add the validation loss, and for a classifier the accuracy, to the history."""
-    if loss_fn is cross_entropy:
+    if loss_fn is cross_entropy or hasattr(model, "num_classes"):
         found = evaluate(model, val, device=device)
         history.val_loss.append(found.loss)
         history.val_accuracy.append(found.accuracy)
