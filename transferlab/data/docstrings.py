@@ -49,7 +49,7 @@ SKIPPED = {
 DOCSTRING = re.compile(r'"""(.+?)"""', re.DOTALL)
 HEADING = re.compile(r"^.*\n[ \t]*([-=~^*])\1\1+[ \t]*$", re.MULTILINE)  # a line, underlined
 ROLE = re.compile(r":[\w:]+:`~?([^`]*)`")  # :func:`~torch.abs`
-MARKUP = re.compile(r"`+|\*+|\[\d+\]_?")
+MARKUP = re.compile(r"`+|\*+|,? ?\[\d+\]_?")
 SENTENCE = re.compile(r"[A-Z][A-Za-z ,.;:?!()'\"-]+[.?!]")
 # A passage that names a package would give its label away.
 NAMES = re.compile(r"python|matplotlib|pyplot|numpy|scipy|scikit|skimage|sklearn|torch", re.I)
@@ -159,10 +159,9 @@ def _collect(folder: Path, part: str, seen: set[tuple[str, ...]]) -> list[str]:
         if is_test != (part == "test"):
             continue
         for text in passages_of((folder / module).read_text("utf-8", errors="replace")):
-            if not seen.isdisjoint(runs(text)):
-                continue
-            seen.update(runs(text))
-            texts.append(text)
+            if seen.isdisjoint(runs(text)):
+                seen.update(runs(text))
+                texts.append(text)
         if len(texts) >= MOST[part]:
             break
     # Sorted by hash, so that the first few are from many modules.
@@ -177,16 +176,13 @@ def passages_of(source: str) -> Iterator[str]:
     """
     for docstring in DOCSTRING.findall(source):
         lines = HEADING.sub("\n", inspect.cleandoc(docstring)).splitlines()
-        for blank_or_indent, block in groupby(lines, key=_indent):
-            if blank_or_indent is None:
+        for indent, block in groupby(lines, key=_indent):
+            if indent is None:  # blank lines
                 continue
             text = " ".join(MARKUP.sub("", ROLE.sub(r"\1", " ".join(block))).split())
-            shortest, longest = WORDS
-            if (
-                shortest <= len(text.split()) <= longest
-                and SENTENCE.fullmatch(text)
-                and not NAMES.search(text)
-            ):
+            length = len(text.split())
+            is_sentence = WORDS[0] <= length <= WORDS[1] and SENTENCE.fullmatch(text)
+            if is_sentence and not NAMES.search(text):
                 yield text
 
 

@@ -141,10 +141,10 @@ class _Cutter:
             raise InputError(f"{name}: part={part!r} is unknown; expected 'train' or 'test'.")
         self.name, self.size, self.channels = name, size, channels
         self.classes = [card.name for card in cards]
-        atlases = {part: _atlas(cards, part, colour) for part in PARTS}
-        self.atlas = atlases[part]
+        self.atlas = _atlas(cards, part, colour)
         # The same scales for all, so that neither picture nor part can be told by its scale.
-        smallest = min(int(torch.minimum(a.height, a.width)[:, 0].min()) for a in atlases.values())
+        both = [_atlas(cards, name, colour) for name in PARTS]
+        smallest = min(int(torch.minimum(a.height, a.width)[:, 0].min()) for a in both)
         views = torch.tensor(SCALES) * size
         self.scales = ((views >= LEAST_VIEW) & (views <= smallest)).nonzero().flatten()
         if not len(self.scales):
