@@ -11,6 +11,16 @@ from transferlab.errors import InputError
 from transferlab.evaluate import evaluate
 from transferlab.finetune import freeze
 from transferlab.models import load_backbone
+from transferlab.select import rank_models
 from transferlab.train import fit
 
-__all__ = ["InputError", "data", "evaluate", "fit", "freeze", "load_backbone", "models"]
+__all__ = [
+    "InputError",
+    "data",
+    "evaluate",
+    "fit",
+    "freeze",
+    "load_backbone",
+    "models",
+    "rank_models",
+]
