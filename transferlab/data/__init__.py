@@ -1,5 +1,6 @@
 """What goes in: embedded and generated sets, your own files, and real sets by name."""
 
+from transferlab.data import augment
 from transferlab.data.carried import licences
 from transferlab.data.dataset import (
     Batches,
@@ -31,6 +32,7 @@ __all__ = [
     "MemoryDataset",
     "Scenes",
     "Texts",
+    "augment",
     "batches",
     "csv_file",
     "digits",
