@@ -23,7 +23,7 @@ def blocks(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     for name, parameters in found.items():
         only_vectors = all(parameter.ndim < 2 for parameter in parameters)
         if only_vectors and joined:
-            joined[list(joined)[-1]] += parameters
+            joined[next(reversed(joined))] += parameters
         else:
             joined[name] = parameters
     return joined

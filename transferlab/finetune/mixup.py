@@ -14,9 +14,9 @@ def mixup(alpha: float) -> LossFunction:
 
     >>> fit(model, train, epochs=10, loss_fn=mixup(0.2))
 
-    x̃ = λx + (1 − λ)x′, and the loss is λ·CE(ỹ, y) + (1 − λ)·CE(ỹ, y′), where λ ~ Beta(α, α) is
-    drawn once per batch, and x′, y′ are the batch in another order. In evaluation mode nothing is
-    mixed: there the loss is plain cross-entropy.
+    x̃ = λx + (1 − λ)x′, and the loss is λ·CE(f(x̃), y) + (1 − λ)·CE(f(x̃), y′), where λ ~ Beta(α, α)
+    is drawn once per batch, and x′, y′ are the batch in another order. In evaluation mode nothing
+    is mixed: there the loss is plain cross-entropy.
 
     Source: Zhang, Cisse, Dauphin and Lopez-Paz, mixup: Beyond Empirical Risk Minimization (2018).
 

@@ -23,7 +23,7 @@ class _Norm:
     """What L2 and L1 share: a strength λ, and the parameters that they act on."""
 
     def __init__(self, strength: float) -> None:
-        self.strength = _not_negative(strength=strength)
+        self.strength = _not_negative("strength", strength)
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Bind the penalty to a model."""
@@ -107,8 +107,8 @@ class L2SP:
         head: str = "head",
         decoupled: bool = False,
     ) -> None:
-        self.strength = _not_negative(strength=strength)
-        self.head_strength = _not_negative(head_strength=head_strength)
+        self.strength = _not_negative("strength", strength)
+        self.head_strength = _not_negative("head_strength", head_strength)
         self.head, self.decoupled = head, decoupled
         self.anchor: dict[str, Tensor] | None = None
 
@@ -127,46 +127,50 @@ class L2SP:
             )
         if self.anchor is None:
             self.anchor_at(model)
-        # keyed by the parameter itself: equal values do not make two parameters one
+        # Keyed by the parameter itself: equal values do not make two parameters one.
         self._start: dict[Tensor, Tensor] = {}
-        self._strength: dict[Tensor, float] = {}
+        self._new: set[Tensor] = set()
         for name, weight in model.named_parameters():
-            if name not in self.anchor:
+            if name.startswith(f"{self.head}."):
+                self._start[weight] = torch.zeros_like(weight)
+                self._new.add(weight)
+            elif name in self.anchor:
+                self._start[weight] = self.anchor[name].to(weight.device)
+            else:
                 raise InputError(f"L2SP: the anchor has no {name}; it is that of another network.")
-            new = name.startswith(f"{self.head}.")
-            start = torch.zeros_like(weight) if new else self.anchor[name].to(weight.device)
-            self._start[weight] = start
-            self._strength[weight] = self.head_strength if new else self.strength
         self._optimizer = optimizer
 
     @torch.no_grad()
     def before_step(self) -> None:
         """Add 2λ(θ − θ_pre) to the gradients, or pull the weights when decoupled."""
         for group in self._optimizer.param_groups:  # asked anew: a schedule changes the lr
-            for strength in {self.strength, self.head_strength} - {0}:
-                own = (w for w in group["params"] if self._strength[w] == strength)
-                for weights in _pieces(own):
-                    self._pull(weights, strength, group["lr"])
+            old = [weight for weight in group["params"] if weight not in self._new]
+            new = [weight for weight in group["params"] if weight in self._new]
+            self._pull(old, self.strength, group["lr"])
+            self._pull(new, self.head_strength, group["lr"])
 
-    def _pull(self, weights: list[Tensor], strength: float, lr: float) -> None:
-        starts = [self._start[weight] for weight in weights]
-        if self.decoupled:
-            torch._foreach_lerp_(weights, starts, 2 * strength * lr)
-        else:
-            away = torch._foreach_sub(weights, starts)
-            torch._foreach_add_(_gradients(weights), away, alpha=2 * strength)
+    def _pull(self, pulled: list[Tensor], strength: float, lr: float) -> None:
+        if strength == 0:
+            return
+        for weights in _pieces(pulled):
+            starts = [self._start[weight] for weight in weights]
+            if self.decoupled:
+                torch._foreach_lerp_(weights, starts, 2 * strength * lr)
+            else:
+                away = torch._foreach_sub(weights, starts)
+                torch._foreach_add_(_gradients(weights), away, alpha=2 * strength)
 
     @torch.no_grad()
     def value(self) -> float:
         """Return λ‖θ − θ_pre‖² + λ_head‖θ_head‖², over all parameters."""
         return _total(
-            self._strength[weight] * (weight.double() - start.double()).square()
+            (self.head_strength if weight in self._new else self.strength)
+            * (weight.double() - start.double()).square()
             for weight, start in self._start.items()
         )
 
 
-def _not_negative(**argument: float) -> float:
-    [(name, value)] = argument.items()
+def _not_negative(name: str, value: float) -> float:
     if not value >= 0:
         raise InputError(f"{name}={value}: expected 0 or more.")
     return value

@@ -28,8 +28,8 @@ class LoRA(nn.Module):
 
     A weight is read as a matrix with one row per output. That of a linear layer is one already; a
     convolution's, of shape (outputs, inputs / groups, height, width), has one column for each
-    number that an output looks at. Convolving with B A is then the same as convolving with A,
-    which makes r channels, and after it with B, a convolution of 1×1.
+    number that an output looks at. Without groups, convolving with B A is then the same as
+    convolving with A, which makes r channels, and after it with B, a convolution of 1×1.
 
     B starts at zero, so that the first step starts from the pre-trained network.
     """
@@ -43,7 +43,7 @@ class LoRA(nn.Module):
         self.alpha, self.scale = alpha, alpha / rank
 
     def forward(self, weight: Tensor) -> Tensor:
-        return weight + (self.scale * self.B @ self.A).view_as(weight)
+        return torch.addmm(weight.flatten(1), self.B, self.A, alpha=self.scale).view_as(weight)
 
 
 def add_lora(
@@ -60,8 +60,10 @@ def add_lora(
     and dropout); the matrices and the head are then all that learns. The outputs stay exactly the
     same until the first step is taken. Biases and normalisations get no matrices.
 
-    The layers keep their classes. torch computes the sum whenever a weight is asked for, so also
-    where attention reads a layer's weight without calling the layer.
+    The layers keep their classes; torch computes the sum whenever a weight is asked for. So it also
+    counts where attention reads a layer's weight without calling the layer, where two branches
+    side by side would not. The price: backward goes through the whole sum, so a step takes as long
+    as one of full fine-tuning. What LoRA saves here is memory for the optimizer, and disk space.
 
     Args:
         rank: r, the rank of what can be added to a weight. A layer of m × n numbers gets
