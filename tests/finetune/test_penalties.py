@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from networks import cnn, tiny
+from networks import cnn, narrow, tiny
 from torch import nn
 
 from transferlab import InputError, fit, freeze
@@ -242,7 +242,7 @@ def test_an_optimizer_that_decays_too_is_refused(shots):
 def test_a_strong_pull_keeps_the_weights_near_their_start(shots):
     distances = []
     for strength in (0.0, 0.1, 10.0):
-        model = cnn()
+        model = narrow()
         start = {k: v.detach().clone() for k, v in model.features.named_parameters()}
         fit(
             model,
