@@ -27,228 +27,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from transferlab.data import augment
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.models import GAN, Autoencoder, Backbone, Generator, MaskedAutoencoder, Projector
 from transferlab.train import Batch, History, LossFunction, cross_entropy, fit
 
 Change = Callable[[Tensor], Tensor]  # makes other images of a batch of images
-
-
-def supervised(
-    model: Backbone,
-    data: Dataset,
-    *,
-    steps: int,
-    batch_size: int = 256,
-    lr: float = 3e-3,
-    seed: int = 0,
-    **options: Any,
-) -> History:
-    """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l."""
-    return _minimise(cross_entropy, model, data, steps, batch_size, lr, seed, options)
-
-
-def autoencoder(
-    model: Backbone,
-    data: Dataset,
-    *,
-    steps: int,
-    batch_size: int = 256,
-    lr: float = 3e-3,
-    seed: int = 0,
-    **options: Any,
-) -> History:
-    """Minimise ‖g(f(x)) − x‖², per pixel, for the features f and a decoder g.
-
-    With as many features as pixels, nothing forces the network to find structure: copying is
-    enough. The next two objectives are harder.
-
-    Source: Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks
-    (2006).
-    """
-
-    def reconstruct(network: nn.Module, batch: Batch) -> Tensor:
-        x, _ = batch
-        return squared_error(network(x), x)
-
-    with seeded(seed):
-        network = Autoencoder(model)
-    return _minimise(reconstruct, network, data, steps, batch_size, lr, seed, options)
-
-
-def denoising(
-    model: Backbone,
-    data: Dataset,
-    *,
-    steps: int,
-    corrupt: Change | None = None,
-    batch_size: int = 256,
-    lr: float = 3e-3,
-    seed: int = 0,
-    **options: Any,
-) -> History:
-    """Minimise ‖g(f(x̃)) − x‖², per pixel: x̃ is a damaged x, the target is x itself.
-
-    Args:
-        corrupt: damages a batch of images, each in its own way. By default a quarter of the pixels
-            of each image, in random places, become 0.
-
-    Source: Vincent, Larochelle, Bengio and Manzagol, Extracting and Composing Robust Features with
-    Denoising Autoencoders (2008).
-    """
-    corrupt = drop_pixels if corrupt is None else corrupt
-
-    def repair(network: nn.Module, batch: Batch) -> Tensor:
-        x, _ = batch
-        return squared_error(network(corrupt(x)), x)
-
-    with seeded(seed):
-        network = Autoencoder(model)
-    return _minimise(repair, network, data, steps, batch_size, lr, seed, options)
-
-
-def masked(
-    model: Backbone,
-    data: Dataset,
-    *,
-    steps: int,
-    share: float = 0.6,
-    patch: int | None = None,
-    batch_size: int = 256,
-    lr: float = 3e-3,
-    seed: int = 0,
-    **options: Any,
-) -> History:
-    """Minimise (g(f(x with hidden patches)) − x)², the mean over the hidden pixels only.
-
-    He et al. drop the hidden patches, which needs a transformer. Xie et al. put a learned value in
-    their place, which serves every network; so it is done here.
-
-    Args:
-        share: how much of each image is hidden.
-        patch: height and width of a patch; by default a quarter of the image's width.
-
-    Sources: He et al., Masked Autoencoders Are Scalable Vision Learners (2022); Xie et al., SimMIM:
-    A Simple Framework for Masked Image Modeling (2022).
-    """
-    patch = max(1, model.shape[-1] // 4) if patch is None else patch
-
-    def complete(network: nn.Module, batch: Batch) -> Tensor:
-        x, _ = batch
-        hidden = random_patches(x, patch, share)
-        return masked_error(network(x, hidden), x, hidden)
-
-    with seeded(seed):
-        network = MaskedAutoencoder(model)
-    return _minimise(complete, network, data, steps, batch_size, lr, seed, options)
-
-
-def contrastive(
-    model: Backbone,
-    data: Dataset,
-    *,
-    steps: int,
-    views: Change,
-    temperature: float = 0.5,
-    batch_size: int = 256,
-    lr: float = 3e-3,
-    seed: int = 0,
-    **options: Any,
-) -> History:
-    """Make two views of each image; each must find the other among all views of the batch (SimCLR).
-
-    Both views go through the network in one pass, as in the authors' code. BatchNorm then
-    normalises them together, and the numbers of one half do not give away which view it is.
-
-    Images are contrasted with those that share a forward pass: over several processes, or with
-    `accumulate`, with fewer than `batch_size`.
-
-    Args:
-        views: makes a view of each image of a batch, with other random numbers at every call.
-        temperature: τ of `nt_xent`.
-
-    Source: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive Learning of
-    Visual Representations (2020).
-    """
-
-    def find_the_other_view(network: nn.Module, batch: Batch) -> Tensor:
-        x, _ = batch
-        one, two = network(torch.cat([views(x), views(x)])).chunk(2)
-        return nt_xent(one, two, temperature)
-
-    with seeded(seed):
-        network = Projector(model)
-    return _minimise(find_the_other_view, network, data, steps, batch_size, lr, seed, options)
-
-
-def gan(
-    model: Backbone,
-    data: Dataset,
-    *,
-    steps: int,
-    generator: Generator | None = None,
-    batch_size: int = 256,
-    lr: float = 1e-3,
-    seed: int = 0,
-    **options: Any,
-) -> History:
-    """Play the game of a generator against a discriminator whose features are the backbone's.
-
-    Both players take their step at once, from the same state, where Goodfellow et al. let them take
-    turns. So one loss serves both, and the run is saved and resumed like any other: the sum of
-    `discriminator_loss` and `generator_loss`, each with the other player held constant. When the
-    discriminator can only guess, the sum is 3 ln 2 = 2.08.
-
-    BatchNorm sees real and generated images in batches of their own, and the backbone's running
-    statistics are those of the real ones.
-
-    Args:
-        generator: trained in place too, for those who want its images afterwards.
-
-    Sources: Goodfellow et al., Generative Adversarial Nets (2014); Radford, Metz and Chintala,
-    Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
-    (2016), for Adam with β₁ = 0.5.
-    """
-
-    def play(network: nn.Module, batch: Batch) -> Tensor:
-        real, _ = batch
-        discriminator, generator = network.discriminator, network.generator
-        n = max(len(real), 2)  # BatchNorm cannot normalise one
-        fake = generator(torch.randn(n, generator.latent, device=real.device))
-        # detach: the discriminator's loss must not teach the generator to be found out.
-        judged = discriminator_loss(discriminator(real), discriminator.score_fakes(fake.detach()))
-        return judged + generator_loss(discriminator.score_as_constant(fake))
-
-    def adam(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.Adam(groups, lr=lr, betas=(0.5, 0.999))
-
-    with seeded(seed):
-        network = GAN(model, Generator(model.shape) if generator is None else generator)
-    options = {"optimizer": adam, **options}
-    return _minimise(play, network, data, steps, batch_size, lr, seed, options)
-
-
-def _minimise(
-    loss_fn: LossFunction,
-    network: nn.Module,
-    data: Dataset,
-    steps: int,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    options: dict[str, Any],
-) -> History:
-    return fit(
-        network,
-        data,
-        loss_fn=loss_fn,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        **{"schedule": "cosine", **options},
-    )
 
 
 # ---- the losses: each returns one number, the mean over the batch -------------------------------
@@ -326,7 +111,7 @@ def _full_precision(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-# ---- what is done to the images; the random numbers are torch's, which `fit` seeds ---------------
+# ---- what is changed; random numbers come from the CPU: one seed, one result on every device ----
 
 
 def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
@@ -336,8 +121,10 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
         x: images, shape (N, C, H, W).
         patch: height and width of a patch in pixels; those at the right and lower edge are smaller
             where the image does not divide evenly.
-        share: how many of the patches, 0..1; rounded so that at least one is hidden and one shown.
+        share: how many of the patches, 0..1, rounded to whole ones.
     """
+    if patch < 1:
+        raise InputError(f"patch={patch}: expected at least 1 pixel.")
     n, _, height, width = x.shape
     rows, columns = -(-height // patch), -(-width // patch)
     count = round(share * rows * columns)
@@ -347,7 +134,7 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
             "hidden and one shown, so take another share or smaller patches."
         )
     # The ranks of random numbers are a random order: exactly `count` of them are below `count`.
-    ranks = torch.rand(n, rows * columns, device=x.device).argsort(dim=1)
+    ranks = torch.rand(n, rows * columns).to(x.device).argsort(dim=1)
     hidden = (ranks < count).view(n, 1, rows, columns)
     return hidden.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
 
@@ -355,3 +142,234 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
 def drop_pixels(x: Tensor, share: float = 0.25) -> Tensor:
     """Set a share of each image's pixels, in random places, to 0."""
     return x.masked_fill(random_patches(x, 1, share), 0)
+
+
+# The default views of `contrastive`. No mirroring: a mirrored letter is another letter.
+small_changes = augment.compose(
+    augment.rotate(15),
+    augment.scale(0.85, 1.15),
+    augment.shift(0.1),
+    augment.contrast(0.2),
+    augment.brightness(0.2),
+    augment.noise(0.05),
+)
+
+
+# ---- the objectives ------------------------------------------------------------------------------
+
+
+def supervised(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l."""
+    return _minimise(cross_entropy, model, data, steps, batch_size, lr, seed, options)
+
+
+def autoencoder(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise ‖g(f(x)) − x‖², per pixel, for the features f and a decoder g.
+
+    With as many features as pixels, nothing forces the network to find structure: copying is
+    enough. The next two objectives are harder.
+
+    Source: Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks
+    (2006).
+    """
+
+    def reconstruct(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        return squared_error(network(x), x)
+
+    with seeded(seed):
+        network = Autoencoder(model)
+    return _minimise(reconstruct, network, data, steps, batch_size, lr, seed, options)
+
+
+def denoising(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    corrupt: Change = drop_pixels,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise ‖g(f(x̃)) − x‖², per pixel: x̃ is a damaged x, the target is x itself.
+
+    Args:
+        corrupt: damages a batch of images, each in its own way. By default a quarter of the pixels
+            of each image, in random places, become 0.
+
+    Source: Vincent, Larochelle, Bengio and Manzagol, Extracting and Composing Robust Features with
+    Denoising Autoencoders (2008).
+    """
+
+    def repair(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        return squared_error(network(corrupt(x)), x)
+
+    with seeded(seed):
+        network = Autoencoder(model)
+    return _minimise(repair, network, data, steps, batch_size, lr, seed, options)
+
+
+def masked(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    share: float = 0.6,
+    patch: int | None = None,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise (g(f(x with hidden patches)) − x)², the mean over the hidden pixels only.
+
+    He et al. drop the hidden patches, which needs a transformer. Xie et al. put a learned value in
+    their place, which serves every network; so it is done here.
+
+    Args:
+        share: how much of each image is hidden.
+        patch: height and width of a patch; by default a quarter of the image's width.
+
+    Sources: He et al., Masked Autoencoders Are Scalable Vision Learners (2022); Xie et al., SimMIM:
+    A Simple Framework for Masked Image Modeling (2022).
+    """
+    patch = max(1, model.shape[-1] // 4) if patch is None else patch
+
+    def complete(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        hidden = random_patches(x, patch, share)
+        return masked_error(network(x, hidden), x, hidden)
+
+    with seeded(seed):
+        network = MaskedAutoencoder(model)
+    return _minimise(complete, network, data, steps, batch_size, lr, seed, options)
+
+
+def contrastive(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    views: Change = small_changes,
+    temperature: float = 0.5,
+    batch_size: int = 256,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Make two views of each image; each must find the other among all views of the batch (SimCLR).
+
+    Both views go through the network in one pass, as in the authors' code. BatchNorm then
+    normalises them together, and the numbers of one half do not give away which view it is.
+
+    Images are contrasted with those that share a forward pass: over several processes, or with
+    `accumulate`, with fewer than `batch_size`.
+
+    Args:
+        views: makes a view of each image of a batch, with other random numbers at every call. What
+            it changes is what the features learn to ignore. By default a little of everything in
+            `data.augment` but mirroring.
+        temperature: τ of `nt_xent`.
+
+    Source: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive Learning of
+    Visual Representations (2020).
+    """
+
+    def find_the_other_view(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        one, two = network(torch.cat([views(x), views(x)])).chunk(2)
+        return nt_xent(one, two, temperature)
+
+    with seeded(seed):
+        network = Projector(model)
+    return _minimise(find_the_other_view, network, data, steps, batch_size, lr, seed, options)
+
+
+def gan(
+    model: Backbone,
+    data: Dataset,
+    *,
+    steps: int,
+    generator: Generator | None = None,
+    batch_size: int = 256,
+    lr: float = 1e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Play the game of a generator against a discriminator whose features are the backbone's.
+
+    Both players take their step at once, from the same state, where Goodfellow et al. let them take
+    turns. So one loss serves both, and the run is saved and resumed like any other: the sum of
+    `discriminator_loss` and `generator_loss`, each with the other player held constant. When the
+    discriminator can only guess, the sum is 3 ln 2 = 2.08.
+
+    BatchNorm sees real and generated images in batches of their own, and the backbone's running
+    statistics are those of the real ones.
+
+    Args:
+        generator: trained in place too, for those who want its images afterwards.
+
+    Sources: Goodfellow et al., Generative Adversarial Nets (2014); Radford, Metz and Chintala,
+    Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks
+    (2016), for Adam with β₁ = 0.5.
+    """
+
+    def play(network: nn.Module, batch: Batch) -> Tensor:
+        real, _ = batch
+        discriminator, generator = network.discriminator, network.generator
+        n = max(len(real), 2)  # BatchNorm cannot normalise one
+        fake = generator(torch.randn(n, generator.latent).to(real))
+        # detach: the discriminator's loss must not teach the generator to be found out.
+        judged = discriminator_loss(discriminator(real), discriminator.score_fakes(fake.detach()))
+        return judged + generator_loss(discriminator.score_as_constant(fake))
+
+    def adam(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.Adam(groups, lr=lr, betas=(0.5, 0.999))
+
+    with seeded(seed):
+        network = GAN(model, Generator(model.shape) if generator is None else generator)
+    options = {"optimizer": adam, **options}
+    return _minimise(play, network, data, steps, batch_size, lr, seed, options)
+
+
+def _minimise(
+    loss_fn: LossFunction,
+    network: nn.Module,
+    data: Dataset,
+    steps: int,
+    batch_size: int,
+    lr: float,
+    seed: int,
+    options: dict[str, Any],
+) -> History:
+    return fit(
+        network,
+        data,
+        loss_fn=loss_fn,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        **{"schedule": "cosine", **options},
+    )

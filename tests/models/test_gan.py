@@ -5,7 +5,15 @@ import copy
 import pytest
 import torch
 
+from transferlab.device import seeded
 from transferlab.models import GAN, Discriminator, Generator, mlp, small_cnn
+
+
+@pytest.fixture(autouse=True)
+def fixed_numbers():
+    """Every test starts from the same random numbers, whichever ran before it."""
+    with seeded(0):
+        yield
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 5, 7)])
