@@ -238,6 +238,7 @@ def exact(few):
 
 
 def private(model, data, **options):
+    pytest.importorskip("opacus", reason="needs opacus, which is not installed")
     options = {"epochs": 1, "batch_size": 5, "lr": 0.1, "noise": 1.0, "delta": 1e-3} | options
     return fit_private(model, data, **{"device": "cpu", "progress": False} | options)
 
@@ -540,7 +541,7 @@ def test_a_loss_that_explodes_ends_the_run(few):
 def test_without_opacus_a_sentence_says_what_to_install(few, monkeypatch):
     monkeypatch.setitem(sys.modules, "opacus", None)  # what Python does for a missing package
     with pytest.raises(InputError, match=r"needs the package opacus.*pip install opacus"):
-        private(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), few)
+        fit_private(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), few, epochs=1, noise=1.0)
 
 
 # ---- accounting ----------------------------------------------------------------------------------
