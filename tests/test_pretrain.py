@@ -440,13 +440,13 @@ def test_the_generators_images_come_closer_to_the_real_ones_and_stay_different()
             generator.layers[1] = generator.layers[4] = torch.nn.Identity()  # no BatchNorm
         start = (generator.sample(200).mean(0) - SOURCE.x.mean(0)).square().mean()
         model = load_backbone("mlp", num_classes=2, size=8, seed=0)
-        train("gan", model, steps=150, generator=generator)
+        train("gan", model, steps=150, batch_size=32, generator=generator)
         images.append(generator.sample(200))
         if not naive:
             assert (images[0].mean(0) - SOURCE.x.mean(0)).square().mean() < start / 2
     mine, one_image_for_all = (made.std(0).mean() / SOURCE.x.std(0).mean() for made in images)
-    assert mine > 0.3
     assert one_image_for_all < 0.1
+    assert mine > 3 * one_image_for_all
 
 
 def test_a_last_batch_of_one_image_does_not_stop_the_gan():
@@ -471,7 +471,7 @@ def test_it_leaves_a_backbone_that_fine_tunes(objective, build, each_device):
         model.replace_head(37)
     few = SOURCE.subset(torch.arange(64))
     start = evaluate(model, few, device=each_device).loss
-    fit(model, few, epochs=8, batch_size=32, lr=3e-3, device=each_device, progress=False)
+    fit(model, few, epochs=5, batch_size=32, lr=3e-3, device=each_device, progress=False)
     assert evaluate(model, few, device=each_device).loss < start
 
 
@@ -488,7 +488,7 @@ def test_any_shape_of_image_will_do(objective, build, shape):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_loss_falls(objective):
-    history = train(objective, tiny(), steps=120)
+    history = train(objective, tiny(), steps=120, batch_size=32)
     assert history.steps[-1] == 120
     if objective == "gan":  # a game has no loss that falls; near 3 ln 2 nobody wins
         assert history.loss[-1] == pytest.approx(3 * math.log(2), abs=1)
@@ -557,16 +557,16 @@ def test_a_published_resnet20_can_be_trained_on(objective, shared_data):
     path = shared_data / "weights" / "cifar10_resnet20-12fca82f.th"
     model = load_backbone("resnet20", path)
     with seeded(0):
-        x = torch.rand(16, 3, 32, 32)
-    data = MemoryDataset(x, torch.arange(16) % 10, [str(i) for i in range(10)])
+        x = torch.rand(8, 3, 32, 32)
+    data = MemoryDataset(x, torch.arange(8) % 10, [str(i) for i in range(10)])
     before = model.features.conv1.weight.detach().clone()
-    history = train(objective, model, data, steps=2, batch_size=8, lr=1e-3)
+    history = train(objective, model, data, steps=2, batch_size=4, lr=1e-3)
     assert math.isfinite(history.loss[-1])
     assert not torch.equal(model.features.conv1.weight, before)
     with seeded(0):
         model.replace_head(3)
-    three = MemoryDataset(x, torch.arange(16) % 3, ["a", "b", "c"])
-    fine = fit(model, three, epochs=4, batch_size=8, device="cpu", progress=False)
+    three = MemoryDataset(x, torch.arange(8) % 3, ["a", "b", "c"])
+    fine = fit(model, three, epochs=4, batch_size=4, device="cpu", progress=False)
     assert fine.loss[-1] < fine.loss[0]
 
 

@@ -3,15 +3,7 @@
 import pytest
 import torch
 
-from transferlab.device import seeded
 from transferlab.models import Autoencoder, Backbone, MaskedAutoencoder, mlp, resnet20, small_cnn
-
-
-@pytest.fixture(autouse=True)
-def fixed_numbers():
-    """Every test starts from the same random numbers, whichever ran before it."""
-    with seeded(0):
-        yield
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,7 @@ import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.device import seeded
 from transferlab.models import Encoder, Projector, mlp, resnet20, small_cnn
-
-
-@pytest.fixture(autouse=True)
-def fixed_numbers():
-    """Every test starts from the same random numbers, whichever ran before it."""
-    with seeded(0):
-        yield
 
 
 @pytest.mark.parametrize(
