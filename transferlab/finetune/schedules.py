@@ -10,7 +10,8 @@ from torch.utils.data import Dataset
 from transferlab.errors import InputError
 from transferlab.finetune.freezing import find_layer, freeze, unfreeze
 from transferlab.finetune.groups import blocks
-from transferlab.train import History, fit
+from transferlab.history import History
+from transferlab.train import fit
 
 
 def gradual_unfreezing(
