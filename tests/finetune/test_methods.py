@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from networks import cnn
+from networks import cnn, narrow
 
 from transferlab import fit, freeze
 from transferlab.finetune import (
@@ -53,7 +53,7 @@ OPTIONS = {
 
 def run(method: str, shots, epochs: int = 4, **more) -> dict[str, torch.Tensor]:
     """Train for four epochs of three steps, or stop after fewer, as if by Ctrl-C."""
-    model = cnn()
+    model = narrow()
     part = FROZEN[method](model) if method in FROZEN else None
     options = OPTIONS[method](model) if method in OPTIONS else {}
     settings = {"batch_size": 16, "lr": 1e-2, "progress": False, **options, **more}
