@@ -1,37 +1,112 @@
 """Frozen features, computed once: after that, training a head costs next to nothing."""
 
-import torch
-from torch import nn
-from torch.utils.data import Dataset
+import copy
+import hashlib
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from transferlab.data import MemoryDataset, batches
-from transferlab.data.dataset import class_names
+import PIL
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from transferlab.data import MemoryDataset, batches, subset
+from transferlab.data.dataset import class_names, from_disk
+from transferlab.data.fingerprints import fingerprint, hash_tensors
+from transferlab.data.mapped import read_mapped, write_batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluation_mode
 from transferlab.finetune import mode_is_held
 from transferlab.models import Backbone
+from transferlab.train import History, fit
+
+FORMAT = "transferlab features 1"
+MOST_AT_ONCE = 128  # samples
+CPU_BATCH_BYTES = 5_000_000
+TOLERANCE = 0.01  # far above rounding on any device, far below what another layer would change
+
+Batch = tuple[Tensor, Tensor]
 
 
-@torch.no_grad()
 def extract_features(
-    model: Backbone, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
+    model: Backbone,
+    dataset: Dataset,
+    *,
+    batch_size: int | None = None,
+    device: str = "auto",
+    cache: str | Path | None = None,
+    progress: bool = False,
 ) -> MemoryDataset:
     """Return the features of a whole data set, x of shape (N, width), with its labels.
 
     The features of a frozen backbone never change, so one pass over the images serves every epoch
     of training a head on them. A backbone that can still change is refused: its features would be
     out of date after the first step.
+
+    Args:
+        batch_size: how many samples are computed at once; None chooses what suits the device.
+        cache: a folder that keeps the features. A second call with the same backbone and the same
+            data reads them. They stay on the disk, mapped into memory, so they and the data may be
+            larger than the memory; writing to `x` changes nothing on the disk. What they belong to
+            stands beside them in a JSON file. Several processes may use one folder.
+        progress: show a progress bar.
     """
     _refuse_trainable(model)
     where = choose_device(device)
-    with evaluation_mode(model.to(where)):
-        pairs = [
-            (model.forward_features(x), y) for x, y in batches(dataset, batch_size, device=where)
-        ]
-    x, y = (torch.cat(part) for part in zip(*pairs, strict=True))
-    name = f"{getattr(dataset, 'name', 'data')}, features of {model.name}"
-    return MemoryDataset(x, y, class_names(dataset, y), name)
+    model.to(where)
+    size = _good_batch_size(model, where) if batch_size is None else batch_size
+    computed = _compute(model, dataset, size, where, progress=progress)
+    if cache is not None:
+        return _through_cache(Path(cache), computed, model, dataset, where)
+    x, y = (torch.cat(part) for part in zip(*computed, strict=True))
+    return MemoryDataset(x, y, class_names(dataset, y), _name(model, dataset))
+
+
+def train_head(
+    model: Backbone,
+    train: Dataset,
+    *,
+    val: Dataset | None = None,
+    device: str = "auto",
+    cache: str | Path | None = None,
+    **options: Any,
+) -> History:
+    """Train the head of a frozen backbone in place, on features that are computed once.
+
+    >>> freeze(model)
+    >>> history = train_head(model, train, val=val, epochs=10)
+
+    The head becomes what `fit(model, train, …)` would make of it, up to rounding, without a pass
+    through the backbone in every epoch.
+
+    Args:
+        val: validation data, measured after each epoch.
+        cache: a folder that keeps the features; see `extract_features`.
+        options: those of `fit`, except `augment` and `unfreeze`, which need the backbone in every
+            step.
+    """
+    for name in ("augment", "unfreeze"):
+        if options.get(name) is not None:
+            raise InputError(
+                f"{name}= needs a pass through the backbone in every step, but train_head computes "
+                "the features once; use fit."
+            )
+    how = {"device": device, "cache": cache, "progress": options.get("progress", True)}
+    train_features = extract_features(model, train, **how)
+    val_features = None if val is None else extract_features(model, val, **how)
+    found = int(train_features.y.max())
+    if found >= model.num_classes:
+        raise InputError(
+            f"the data has label {found}, but the head has {model.num_classes} outputs; "
+            f"expected labels 0 to {model.num_classes - 1}."
+        )
+    return fit(model.head, train_features, val=val_features, device=device, **options)
 
 
 def _refuse_trainable(model: Backbone) -> None:
@@ -42,9 +117,146 @@ def _refuse_trainable(model: Backbone) -> None:
                 "date; call freeze(model) first."
             )
     for name, module in model.features.named_modules():
-        frozen = mode_is_held(module) and not module.training
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not frozen:
+        if not isinstance(module, nn.modules.batchnorm._BatchNorm):
+            continue
+        if module.running_mean is None:
+            raise InputError(
+                f"{model.name}: BatchNorm features.{name} has no running statistics and depends "
+                "on the batch; expected one with track_running_stats=True."
+            )
+        if module.training or not mode_is_held(module):
             raise InputError(
                 f"{model.name}: BatchNorm features.{name} depends on the batch; "
                 'call freeze(model, batch_stats="frozen") first.'
             )
+
+
+def _name(model: Backbone, dataset: Dataset) -> str:
+    return f"{getattr(dataset, 'name', 'data')}, features of {model.name}"
+
+
+# ---- computing -----------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def _compute(
+    model: Backbone,
+    dataset: Dataset,
+    batch_size: int,
+    device: torch.device,
+    *,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Iterator[Batch]:
+    """Yield the features of one batch after the other, (rows, width), and their labels, (rows,)."""
+    model = _for_inference(model)
+    loader = batches(dataset, batch_size, device=device, workers=workers)
+    for x, y in tqdm(loader, desc="features", unit="batch", disable=not progress, leave=False):
+        if x.ndim == 4 and device.type == "cpu":
+            # In the order (N, height, width, C), depthwise convolutions are three times faster.
+            x = x.contiguous(memory_format=torch.channels_last)
+        features = model.forward_features(x)
+        if not torch.isfinite(features).all():
+            raise InputError(
+                f"{_name(model, dataset)} hold NaN or infinite values; expected finite numbers."
+            )
+        yield features, y
+
+
+def _for_inference(model: Backbone) -> Backbone:
+    """Return a copy in evaluation mode; convolutions have taken in the BatchNorm after them.
+
+    A frozen BatchNorm multiplies each channel by one number and adds another. The convolution
+    before it can do both, with other weights, and a MobileNet needs a third less time. Which layer
+    follows which is known inside a Sequential only.
+    """
+    model = copy.deepcopy(model).eval()
+    for layers in list(model.modules()):
+        if type(layers).forward is not nn.Sequential.forward:
+            continue
+        for i in range(len(layers) - 1):
+            if isinstance(layers[i], nn.Conv2d) and isinstance(layers[i + 1], nn.BatchNorm2d):
+                layers[i] = fuse_conv_bn_eval(layers[i], layers[i + 1])
+                layers[i + 1] = nn.Identity()
+    return model
+
+
+def _good_batch_size(model: Backbone, device: torch.device) -> int:
+    """Return how many samples to compute at once.
+
+    A GPU likes many. A CPU likes 8 photos of 224 pixels, or as many bytes of smaller images: what
+    the layers make of more is too large to be kept for the next batch. It is then asked from the
+    system anew for every layer, which took half of the time.
+    """
+    if device.type != "cpu":
+        return MOST_AT_ONCE
+    sample_bytes = 4 * math.prod(model.shape)
+    return min(max(1, CPU_BATCH_BYTES // sample_bytes), MOST_AT_ONCE)
+
+
+# ---- keeping them on the disk --------------------------------------------------------------------
+
+
+def _through_cache(
+    folder: Path,
+    computed: Iterator[Batch],
+    model: Backbone,
+    dataset: Dataset,
+    device: torch.device,
+) -> MemoryDataset:
+    """Read the features when the folder has them; otherwise compute, write and read them."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cache={str(folder)!r} is a file; expected a folder.")
+    belongs_to = _belongs_to(model, dataset)
+    text = json.dumps(belongs_to, sort_keys=True, indent=2)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    path = folder / f"features-{key[:16]}.safetensors"
+    found = read_mapped(path, belongs_to)
+    if found is None or not _agrees(found, model, dataset, device):
+        write_batches(path, computed, len(dataset), belongs_to)
+        found = read_mapped(path, belongs_to)
+        if found is None or not _agrees(found, model, dataset, device):
+            path.unlink(missing_ok=True)
+            raise InputError(
+                f"{_name(model, dataset)}: the same sample has other features when it is computed "
+                "again, so they cannot be kept; expected a transform and layers without randomness."
+            )
+        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+    x, y = found
+    return from_disk(x, y, class_names(dataset, y), _name(model, dataset))
+
+
+def _belongs_to(model: Backbone, dataset: Dataset) -> dict[str, Any]:
+    """Return everything that decides the features, as something that JSON can hold."""
+    tensors = [*model.normalize.named_buffers("normalize")]
+    tensors += [*model.features.named_parameters(), *model.features.named_buffers()]
+    return {
+        "format": FORMAT,
+        "network": {
+            "name": model.name,
+            "shape": list(model.shape),
+            "normalisation": repr(model.normalize),
+            "normalisation left out": model.normalization_left_out,
+            "BatchNorm": "frozen",
+            "sha256 of the layers": hashlib.sha256(repr(model.features).encode()).hexdigest(),
+            "sha256 of the weights": hash_tensors(tensors),
+        },
+        "data": fingerprint(dataset),
+        "libraries": {
+            library.__name__: library.__version__ for library in (PIL, torch, torchvision)
+        },
+    }
+
+
+@torch.no_grad()
+def _agrees(found: Batch, model: Backbone, dataset: Dataset, device: torch.device) -> bool:
+    """Compute the first and the last sample again, and compare.
+
+    No key can see all code of a layer or a transform; what they do is seen here.
+    """
+    ends = torch.tensor([0, len(dataset) - 1])
+    [(now, _)] = _compute(model, subset(dataset, ends), len(ends), device, workers=0)
+    now, kept = now.cpu(), found[0][ends]
+    if (now.dtype, now.shape) != (kept.dtype, kept.shape):
+        return False
+    return bool((now - kept).norm() <= TOLERANCE * kept.norm())
