@@ -12,13 +12,14 @@ from sklearn.metrics import auc, roc_auc_score
 from torch import nn
 from torch.nn import functional as F
 
-from transferlab import InputError, evaluate, fit, freeze, load_backbone, privacy
+from transferlab import InputError, evaluate, fit, freeze, load_backbone
 from transferlab.data import MemoryDataset, digits, few_shot, split
 from transferlab.device import seeded
 from transferlab.evaluate import interval
 from transferlab.finetune.freezing import unfreeze
 from transferlab.models import mlp, save_weights, small_cnn
 from transferlab.privacy import (
+    dp_sgd,
     fit_private,
     membership_inference,
     noise_for,
@@ -380,7 +381,7 @@ def test_gradients_that_do_not_fit_in_memory_at_once_give_the_same_weights(exact
     parts = copy.deepcopy(whole)
     private(whole, exact, **settings)
     numbers = sum(p.numel() for p in parts.parameters())
-    monkeypatch.setattr(privacy, "GRADIENT_BYTES", 4 * numbers * 4)  # those of four samples
+    monkeypatch.setattr(dp_sgd, "GRADIENT_BYTES", 4 * numbers * 4)  # those of four samples
     private(parts, exact, **settings)
     assert_same_weights(whole, parts, rtol=1e-9, atol=1e-12)
 

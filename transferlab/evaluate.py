@@ -71,11 +71,7 @@ def evaluate(
     """Measure a classifier on a data set; every sample counts the same, also in the last batch."""
     scores, y = predict(model, dataset, batch_size=batch_size, device=device)
     num_classes = scores.shape[1]
-    if int(y.max()) >= num_classes:
-        raise InputError(
-            f"the data has label {int(y.max())}, but the model has {num_classes} outputs; "
-            f"expected labels 0 to {num_classes - 1}."
-        )
+    check_labels(y, num_classes)
     confusion = torch.bincount(y * num_classes + scores.argmax(1), minlength=num_classes**2)
     confusion = confusion.view(num_classes, num_classes).cpu()
     names = class_names(dataset, y)[:num_classes]
@@ -86,6 +82,16 @@ def evaluate(
         confusion=confusion,
         classes=names,
     )
+
+
+def check_labels(y: Tensor, outputs: int) -> None:
+    """Refuse labels that a classifier has no output for; a GPU would only say "assert"."""
+    found = int(y.max())
+    if found >= outputs:
+        raise InputError(
+            f"the data has label {found}, but the model has {outputs} outputs; "
+            f"expected labels 0 to {outputs - 1}."
+        )
 
 
 @torch.no_grad()

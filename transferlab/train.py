@@ -30,7 +30,7 @@ from transferlab.distributed import (
     weigh,
 )
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluate, mean_loss
+from transferlab.evaluate import check_labels, evaluate, mean_loss
 from transferlab.history import History
 
 Batch = tuple[Tensor, Tensor]
@@ -349,19 +349,15 @@ def _validate(
 
 
 def _check_labels(model: nn.Module, train: Dataset) -> None:
-    """Refuse labels that a classifier of ours has no output for; a GPU would only say "assert"."""
+    """Refuse labels that a classifier of ours has no output for, where the data tell them."""
     outputs = getattr(model, "num_classes", None)
     if outputs is None or isinstance(train, FreshDataset):
         return
     try:
-        found = int(labels(train).max())
+        y = labels(train)
     except InputError:  # the data set does not tell its labels
         return
-    if found >= outputs:
-        raise InputError(
-            f"the data has label {found}, but the model has {outputs} outputs; "
-            f"expected labels 0 to {outputs - 1}."
-        )
+    check_labels(y, outputs)
 
 
 def _describe(penalty: Penalty | None) -> str:

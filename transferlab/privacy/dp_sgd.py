@@ -1,12 +1,9 @@
-"""Privacy: who was in the training data? How to find out, and how to train so that nobody can."""
+"""DP-SGD: training so that nobody can find out who was in the data."""
 
-import functools
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
@@ -19,179 +16,12 @@ from transferlab.data import MemoryDataset, in_memory
 from transferlab.data.dataset import as_float
 from transferlab.device import choose_device, seeded
 from transferlab.errors import InputError
-from transferlab.evaluate import Interval, evaluation_mode, predict
+from transferlab.evaluate import check_labels, evaluation_mode
 from transferlab.finetune.freezing import mode_is_held
-from transferlab.train import History
+from transferlab.history import History
+from transferlab.privacy.accounting import import_opacus, noise_for, spent_epsilon
 
-REPEATS = 200  # of the bootstrap
-LOW_FPR = 0.01
 GRADIENT_BYTES = 256 * 2**20  # how much memory the gradients of single samples may take at once
-
-
-# ---- The attack: who was in the training data? ---------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Attack:
-    """What `membership_inference` found. Each number has its 95 % bootstrap interval.
-
-    The intervals are about the choice of samples, for this one model. A claim about a way of
-    training needs several models: train with several seeds and use `evaluate.interval`.
-
-    Attributes:
-        auc: area under the ROC curve: how often a random member looks more like a member than a
-            random non-member does. 0.5 is guessing.
-        advantage: true minus false positive rate, at a threshold chosen on other samples. 0 is
-            guessing.
-        tpr_at_low_fpr: share of the members that are found when 1 % of the non-members are
-            accused wrongly. With fewer than 100 non-members: when none is.
-        fpr, tpr: the ROC curve, for `plots.roc`.
-    """
-
-    auc: Interval
-    advantage: Interval
-    tpr_at_low_fpr: Interval
-    fpr: np.ndarray
-    tpr: np.ndarray
-
-    def __str__(self) -> str:
-        return (
-            f"AUC {self.auc.mean:.3f}, advantage {self.advantage.mean:.3f}, "
-            f"finds {self.tpr_at_low_fpr.mean:.1%} of the members at 1 % false alarms"
-        )
-
-
-def membership_inference(
-    model: nn.Module,
-    members: Dataset,
-    non_members: Dataset,
-    references: Sequence[nn.Module] = (),
-    *,
-    seed: int = 0,
-    device: str = "auto",
-) -> Attack:
-    """Measure how well a model's loss tells its training data from other data.
-
-    A model that has learned samples by heart has a small loss on them. Without `references` the
-    attack says "member" where the loss is below a threshold (Yeom, Giacomelli, Fredrikson and Jha,
-    Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting, 2018).
-
-    Some samples are easy for every model. With `references`, a sample's score is compared with its
-    mean score under models that never saw it (Watson, Guo, Cormode and Sablayrolles, On the
-    Importance of Difficulty Calibration in Membership Inference Attacks, 2022). One to a few are
-    enough, where attacks with shadow models train dozens to imitate the model's training.
-
-    Both sets must come from one distribution: otherwise the attack tells the sets apart, and says
-    nothing about the training. They may differ in size, because all rates are per set.
-
-    Args:
-        members: samples that the model was trained on.
-        non_members: samples of the same kind that it was not trained on.
-        references: models with the same outputs, trained on neither set, such as some made by the
-            same recipe from other samples.
-        seed: fixes the halves and the bootstrap.
-    """
-    scores = [
-        _membership_scores(model, data, references, device) for data in (members, non_members)
-    ]
-    if min(map(len, scores)) < 2:
-        raise InputError(
-            f"found {len(scores[0])} members and {len(scores[1])} non-members; expected at least "
-            "2 of each."
-        )
-    rng = np.random.default_rng(seed)
-    # The halves are cut before the bootstrap: a sample that is drawn twice must not be in both.
-    halves = [np.array_split(rng.permutation(part), 2) for part in scores]
-    found = _attack_numbers(*halves)
-    repeats = [
-        _attack_numbers(*[[rng.choice(half, len(half)) for half in pair] for pair in halves])
-        for _ in range(REPEATS)
-    ]
-    ends = np.quantile(repeats, (0.025, 0.975), axis=0)
-    n = sum(map(len, scores))
-    intervals = [Interval(*map(float, row), n) for row in zip(found, *ends, strict=True)]
-    return Attack(*intervals, *roc_curve(*scores))
-
-
-def _membership_scores(
-    model: nn.Module, dataset: Dataset, references: Sequence[nn.Module], device: str
-) -> np.ndarray:
-    """Return a number per sample, larger for likely members, shape (N,)."""
-    scores = _confidence(model, dataset, device)
-    if references:
-        scores = scores - np.mean([_confidence(r, dataset, device) for r in references], axis=0)
-    return scores
-
-
-def _confidence(model: nn.Module, dataset: Dataset, device: str) -> np.ndarray:
-    """Return log(p / (1 − p)) of the right class's probability p, shape (N,).
-
-    It orders samples as their loss −log p does. Differences of it say more than differences of
-    losses, which are all near 0 (Carlini, Chien, Nasr, Song, Terzis and Tramèr, Membership
-    Inference Attacks From First Principles, 2022).
-    """
-    logits, y = predict(model, dataset, device=device)
-    _check_labels(y, logits.shape[1])
-    logits, y = logits.cpu().double(), y.cpu()[:, None]
-    others = logits.scatter(1, y, -math.inf)
-    # Not by way of the loss: in float32 that of every confident answer is exactly 0.
-    return (logits.gather(1, y)[:, 0] - others.logsumexp(1)).numpy()
-
-
-def _check_labels(y: Tensor, outputs: int) -> None:
-    if int(y.max()) >= outputs:
-        raise InputError(
-            f"the data has label {int(y.max())}, but the model has {outputs} outputs; "
-            f"expected labels 0 to {outputs - 1}."
-        )
-
-
-def roc_curve(members: np.ndarray, non_members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates for every threshold, from the strictest on.
-
-    Args:
-        members, non_members: scores, larger for likely members.
-    """
-    thresholds = np.unique(np.concatenate([members, non_members]))[::-1]
-    fpr, tpr = (np.append(0.0, _share_from(part, thresholds)) for part in (non_members, members))
-    return fpr, tpr
-
-
-def _share_from(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Return the share of the scores that reach each threshold."""
-    below = np.searchsorted(np.sort(scores), thresholds, side="left")
-    return (len(scores) - below) / len(scores)
-
-
-def _attack_numbers(
-    members: list[np.ndarray], non_members: list[np.ndarray]
-) -> tuple[float, float, float]:
-    """Return AUC, advantage and true positive rate at 1 %, from two halves of each set."""
-    fpr, tpr = roc_curve(np.concatenate(members), np.concatenate(non_members))
-    auc = (np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2).sum()
-    advantages = [
-        _advantage((members[i], non_members[i]), (members[1 - i], non_members[1 - i]))
-        for i in (0, 1)
-    ]
-    return auc, np.mean(advantages), tpr[fpr <= LOW_FPR].max()
-
-
-def _advantage(
-    chosen_on: tuple[np.ndarray, np.ndarray], measured_on: tuple[np.ndarray, np.ndarray]
-) -> float:
-    """Return TPR − FPR at the best threshold of other samples.
-
-    At its own best threshold even a useless attack has a positive advantage.
-    """
-    members, non_members = chosen_on
-    thresholds = np.concatenate(chosen_on)
-    gains = _share_from(members, thresholds) - _share_from(non_members, thresholds)
-    members, non_members = measured_on
-    best = thresholds[[gains.argmax()]]
-    return (_share_from(members, best) - _share_from(non_members, best)).item()
-
-
-# ---- The defence: training with differential privacy ---------------------------------------------
 
 
 @dataclass(repr=False)
@@ -258,7 +88,7 @@ def fit_private(
         seed: fixes batches and noise. Whoever knows the seed can subtract the noise: for a real
             release keep it secret, and note that torch's generators are not cryptographic.
     """
-    clip_and_noise = _opacus().optimizers.DPOptimizer
+    clip_and_noise = import_opacus().optimizers.DPOptimizer
     where = choose_device(device)
     data = in_memory(train).to(where)
     _check_arguments(len(data), epochs, batch_size, lr, epsilon, noise, delta, max_grad_norm)
@@ -373,64 +203,6 @@ def replace_batch_norm(model: nn.Module) -> None:
             model.set_submodule(name, new.to(like.device, like.dtype).train(module.training))
 
 
-# ---- Accounting ----------------------------------------------------------------------------------
-
-# Orders of the Rényi divergence; the bound takes the best. opacus' own list has more fractions,
-# which are slow to compute, and ends at 63, before the best order when there is much noise.
-ORDERS = [1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, *range(4, 64), *(2**i for i in range(6, 13))]
-
-
-@functools.cache
-def spent_epsilon(noise: float, rate: float, steps: int, delta: float) -> float:
-    """Return the epsilon that some steps of DP-SGD have spent.
-
-    It is opacus' Rényi accountant: an upper bound, a few percent above its slower PRV accountant.
-
-    Source: Mironov, Talwar and Zhang, Rényi Differential Privacy of the Sampled Gaussian Mechanism
-    (2019).
-
-    Args:
-        noise: the noise multiplier σ.
-        rate: the probability q that a sample is in a batch.
-        steps: how many batches were drawn.
-    """
-    if noise == 0:
-        return math.inf
-    accountant = _opacus().accountants.RDPAccountant()
-    accountant.history = [(noise, rate, steps)]
-    return max(0.0, float(accountant.get_epsilon(delta, alphas=ORDERS)))
-
-
-@functools.cache
-def noise_for(epsilon: float, rate: float, steps: int, delta: float) -> float:
-    """Return the smallest noise multiplier, nearly, with which the steps spend at most epsilon."""
-    try:
-        return _opacus().accountants.utils.get_noise_multiplier(
-            target_epsilon=epsilon,
-            target_delta=delta,
-            sample_rate=rate,
-            steps=steps,
-            accountant="rdp",
-            alphas=ORDERS,
-        )
-    except ValueError as error:
-        raise InputError(
-            f"epsilon={epsilon:g} cannot be had with any noise in {steps} steps; expected more."
-        ) from error
-
-
-def _opacus():
-    """Return opacus, which is imported only here: it is large, and few need it."""
-    try:
-        import opacus
-    except ImportError as error:
-        raise InputError(
-            "private training needs the package opacus, which is not installed; "
-            "run: pip install opacus"
-        ) from error
-    return opacus
-
-
 def _check_arguments(
     samples: int,
     epochs: int,
@@ -474,4 +246,4 @@ def _check_model(model: nn.Module, data: MemoryDataset) -> None:
     # One ordinary pass: what a model checks about values cannot be checked inside vmap.
     with torch.no_grad(), evaluation_mode(model):
         scores = model(as_float(data.x[:256]))
-    _check_labels(data.y, scores.shape[1])
+    check_labels(data.y, scores.shape[1])

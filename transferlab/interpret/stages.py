@@ -1,0 +1,92 @@
+"""Which layers of a network to look at, and what comes out of them."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+
+from torch import Tensor, nn
+
+from transferlab.errors import InputError
+
+# torchvision keeps the stages of its networks inside modules of these names.
+HOLDERS = ("features", "encoder", "layers", "blocks", "trunk_output")
+ACTIVATIONS = (nn.ELU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ReLU, nn.ReLU6, nn.SiLU, nn.Tanh)
+
+
+def stages(model: nn.Module) -> list[str]:
+    """Return the names of the layers worth looking at, from the input to the features.
+
+    These are the top-level blocks of `model.features` (inside torchvision's networks their
+    stages), and each activation function that stands alone between such blocks.
+
+    >>> stages(load_backbone("small_cnn", num_classes=10))
+    ['block1', 'block2', 'block3', 'block4', 'block5']
+    """
+    found = _stages_inside(getattr(model, "features", model))
+    if not found:
+        raise InputError(
+            f"{type(model).__name__} has no blocks that can be told apart; name its layers."
+        )
+    return found
+
+
+def _stages_inside(module: nn.Module, prefix: str = "") -> list[str]:
+    found = []
+    for name, child in module.named_children():
+        is_composite = len(list(child.children())) > 0
+        learns = len(list(child.parameters())) > 0
+        if is_composite and name in HOLDERS:
+            found += _stages_inside(child, f"{prefix}{name}.")
+        elif (is_composite and learns) or isinstance(child, ACTIVATIONS):
+            found.append(prefix + name)
+    return found
+
+
+def find_layer(model: nn.Module, name: str) -> nn.Module:
+    modules = dict(model.named_modules())
+    for full_name in (name, f"features.{name}"):
+        if full_name in modules:
+            return modules[full_name]
+    raise InputError(
+        f"the model has no layer {name!r}; expected one of model.named_modules(), such as "
+        f"{list(modules)[-1]!r}."
+    )
+
+
+@contextlib.contextmanager
+def recorded(
+    model: nn.Module, layers: Sequence[str], reduce: Callable[[Tensor], Tensor]
+) -> Iterator[dict[str, Tensor]]:
+    """Inside: each forward pass writes `reduce(output)` of every layer into the dictionary.
+
+    The output is reduced at once, inside the hook. Kept as it is, it could still be changed by the
+    layer that follows: torchvision's ReLUs write into their input.
+    """
+    outputs: dict[str, Tensor] = {}
+
+    def hook_for(name: str):
+        def hook(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+            if not isinstance(output, Tensor) or output.ndim < 2:
+                raise InputError(
+                    f"layer {name!r} returns {type(output).__name__}; "
+                    "expected a tensor of shape (N, …)."
+                )
+            outputs[name] = reduce(output.detach())
+
+        return hook
+
+    modules = {name: find_layer(model, name) for name in layers}
+    with contextlib.ExitStack() as hooks:  # removes them all, also after an error
+        for name, module in modules.items():
+            hooks.enter_context(module.register_forward_hook(hook_for(name)))
+        yield outputs
+
+
+def puts_channels_last(model: nn.Module) -> bool:
+    """Return whether feature maps are (N, H, W, C), as in torchvision's Swin transformers."""
+    return getattr(model, "name", "").startswith("swin")
+
+
+def output_of(outputs: dict[str, Tensor], name: str) -> Tensor:
+    if name not in outputs:
+        raise InputError(f"layer {name!r} was not used in the forward pass; name another one.")
+    return outputs[name]
