@@ -322,6 +322,14 @@ def test_compiled_and_16_bit_runs_learn_on_a_gpu(precision):
     assert not [name for name in model.state_dict() if "_orig_mod" in name]
 
 
+def test_a_classifier_keeps_its_accuracy_whatever_the_training_loss():
+    parts = split(digits(), (0.1, 0.1))
+    history = fit(
+        small_cnn(10), parts[0], val=parts[1], epochs=1, loss_fn=finetune.mixup(1.0), progress=False
+    )
+    assert len(history.val_accuracy) == 1
+
+
 def test_validation_of_another_objective_uses_that_objective(points):
     def squares(model: nn.Module, batch) -> torch.Tensor:
         return F.mse_loss(model(batch[0]), torch.zeros(len(batch[0]), 3))

@@ -266,6 +266,12 @@ def test_a_merged_network_is_saved_and_read_as_any_other(shots, tmp_path):
 # ---- saving --------------------------------------------------------------------------------------
 
 
+def test_saving_as_a_plain_network_before_merging_is_refused(tmp_path):
+    with pytest.raises(InputError, match="call merge_lora first"):
+        save_weights(adapted(), tmp_path / "plain.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 def trained(shots, num_classes: int = 10) -> Backbone:
     model = cnn(num_classes)
     freeze(model)

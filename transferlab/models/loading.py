@@ -11,6 +11,7 @@ from torch import Tensor
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
+from transferlab.models.lora import has_lora
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.torchvision_models import torchvision_backbone, torchvision_names
@@ -94,6 +95,11 @@ def save_weights(model: Backbone, path: str | Path, dtype: torch.dtype | None = 
     Args:
         dtype: torch.float16 halves the file; the running statistics of BatchNorm are rounded too.
     """
+    if has_lora(model):
+        raise InputError(
+            f"{model.name} has LoRA matrices, which no plain network can read; call merge_lora "
+            "first, or save_lora."
+        )
     note = {
         "architecture": model.name,
         "shape": model.shape,
