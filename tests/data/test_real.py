@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import wave
 
 import numpy as np
 import pytest
@@ -34,6 +35,8 @@ def test_an_absent_folder_names_the_variable(nowhere, monkeypatch):
     monkeypatch.delenv("TRANSFERLAB_DATA")
     with pytest.raises(InputError, match="TRANSFERLAB_DATA is not set"):
         load("cifar10_jpg")
+    with pytest.raises(InputError, match=r"'spoken_digits'.*TRANSFERLAB_DATA"):
+        load("spoken_digits")
 
 
 def test_unknown_names_are_refused():
@@ -56,6 +59,53 @@ def test_mnists_own_format(monkeypatch, tmp_path):
     data = load("mnist", "test")
     assert np.array_equal(data.x.flatten().numpy(), pixels)
     assert data.y.tolist() == [7, 3]
+
+
+def record(file, samples: list[int], rate: int = 8000, channels: int = 1) -> None:
+    """Write a wav file."""
+    with wave.open(str(file), "wb") as recording:
+        recording.setparams((channels, 2, rate, 0, "NONE", ""))
+        recording.writeframes(np.array(samples, "<i2").tobytes())
+
+
+def test_recordings_are_cut_or_filled_to_one_second(monkeypatch, tmp_path):
+    folder = tmp_path / "spoken_digits"
+    folder.mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    record(folder / "3_ann_0.wav", [-32768, 16384, 1])
+    record(folder / "8_ann_5.wav", list(range(9000)))
+    test, train = load("spoken_digits", "test"), load("spoken_digits")
+    assert (test.x.shape, train.x.shape) == ((1, 8000), (1, 8000))
+    assert test.x[0, :4].tolist() == [-1, 0.5, 2**-15, 0] and not test.x[0, 4:].any()
+    assert torch.equal(train.x[0] * 2**15, torch.arange(8000.0))
+    assert (test.y.tolist(), train.y.tolist()) == ([3], [8])
+
+
+def test_recordings_of_another_kind_are_named(monkeypatch, tmp_path):
+    folder = tmp_path / "spoken_digits"
+    folder.mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"holds no recording for train; expected files like"):
+        load("spoken_digits")
+    file = folder / "3_ann_7.wav"
+    record(file, [0, 0], rate=44_100, channels=2)
+    with pytest.raises(InputError, match=r"3_ann_7.wav has 44100 Hz, 16 bits and 2 channels"):
+        load("spoken_digits")
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(InputError, match=r"3_ann_7.wav is missing or damaged"):
+        load("spoken_digits")
+    file.rename(folder / "three.wav")
+    with pytest.raises(InputError, match=r"three.wav: expected a name like 7_theo_12.wav"):
+        load("spoken_digits")
+
+
+def test_spoken_digits(shared_data):
+    train, test = load("spoken_digits"), load("spoken_digits", "test")
+    assert (train.x.shape, test.x.shape) == ((600, 8000), (300, 8000))
+    assert train.y.bincount().tolist() == [60] * 10
+    assert test.y.bincount().tolist() == [30] * 10
+    assert train.x.abs().amax(1).min() > 0  # no recording is empty
+    assert train.x.abs().max() <= 1
 
 
 def test_mnist(shared_data):
@@ -85,6 +135,7 @@ def test_ants_and_bees(shared_data):
 def test_what_is_present(shared_data):
     found = real.present()
     assert found["mnist"] and found["cifar10_jpg"] and found["hymenoptera"]
+    assert found["spoken_digits"]
     assert set(found) == set(real.NAMES)
 
 

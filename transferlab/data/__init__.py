@@ -24,6 +24,7 @@ from transferlab.data.letters import draw_letters, fresh_letters, letters
 from transferlab.data.patches import fresh_photos, fresh_textures, photos, textures
 from transferlab.data.real import load
 from transferlab.data.shapes import Scenes, fresh_shapes, scenes, shapes
+from transferlab.data.tones import fresh_tones, log_mel, speak, spectrograms, tones
 
 __all__ = [
     "Batches",
@@ -48,19 +49,24 @@ __all__ = [
     "fresh_photos",
     "fresh_shapes",
     "fresh_textures",
+    "fresh_tones",
     "image_folder",
     "in_memory",
     "labels",
     "letters",
     "licences",
     "load",
+    "log_mel",
     "photos",
     "resize",
     "scenes",
     "shapes",
+    "speak",
+    "spectrograms",
     "split",
     "subset",
     "textures",
+    "tones",
     "unlabelled",
     "vocabulary",
 ]

@@ -2,6 +2,8 @@
 
 import gzip
 import os
+import re
+import wave
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +25,8 @@ TORCHVISION_SETS = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
 }
-NAMES = (*TORCHVISION_SETS, "cifar10_jpg", "hymenoptera")
+FOLDERS = ("cifar10_jpg", "hymenoptera", "spoken_digits")
+NAMES = (*TORCHVISION_SETS, *FOLDERS)
 
 
 def load(name: str, part: str = "train", transform: Callable | None = None) -> Dataset:
@@ -35,7 +38,8 @@ def load(name: str, part: str = "train", transform: Callable | None = None) -> D
     Args:
         name: "mnist", "fashion_mnist", "cifar10", "cifar100" (torchvision's sets, kept in memory
             as uint8), "cifar10_jpg" (300 training photos per class) or "hymenoptera" (ants and
-            bees), the last two as image folders.
+            bees), these two as image folders, or "spoken_digits" (900 words by 6 speakers, kept in
+            memory as waveforms of one second; `spectrograms` makes images of them).
         part: "train" or "test".
         transform: for the image folders, usually `backbone.transform`.
     """
@@ -44,9 +48,11 @@ def load(name: str, part: str = "train", transform: Callable | None = None) -> D
     if part not in ("train", "test"):
         raise InputError(f"part={part!r} is unknown; expected 'train' or 'test'.")
     if name == "cifar10_jpg":
-        return image_folder(_folder_of_images(name) / part, transform)
+        return image_folder(_folder_of(name) / part, transform)
     if name == "hymenoptera":
-        return image_folder(_folder_of_images(name) / {"test": "val"}.get(part, part), transform)
+        return image_folder(_folder_of(name) / {"test": "val"}.get(part, part), transform)
+    if name == "spoken_digits":
+        return _spoken_digits(_folder_of(name), part)
     packed = data_folder() and data_folder() / "mnist" / "MNIST" / "raw"
     if name == "mnist" and packed and packed.is_dir():
         return _mnist_from_gz(packed, part)
@@ -59,12 +65,12 @@ def present() -> dict[str, bool]:
     found = {name: (root / inside).is_dir() for name, (_, inside) in TORCHVISION_SETS.items()}
     if folder is not None:
         found["mnist"] |= (folder / "mnist" / "MNIST" / "raw").is_dir()
-    for name in ("cifar10_jpg", "hymenoptera"):
+    for name in FOLDERS:
         found[name] = folder is not None and (folder / name).is_dir()
     return found
 
 
-def _folder_of_images(name: str) -> Path:
+def _folder_of(name: str) -> Path:
     folder = data_folder()
     if folder is None or not (folder / name).is_dir():
         where = "TRANSFERLAB_DATA is not set" if folder is None else f"{folder} has no such folder"
@@ -89,6 +95,47 @@ def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:
     x = read("images-idx3-ubyte", header=16).view(-1, 1, 28, 28)
     y = read("labels-idx1-ubyte", header=8).long()
     return MemoryDataset(x, y, [str(digit) for digit in range(10)], "mnist")
+
+
+def _spoken_digits(folder: Path, part: str) -> MemoryDataset:
+    """Read the Free Spoken Digit Dataset (Jackson et al., 2016, CC BY-SA 4.0).
+
+    As its authors split it, each speaker's first five recordings of each digit are for testing.
+    """
+    sounds, digits = [], []
+    for file in sorted(folder.glob("*.wav")):
+        name = re.fullmatch(r"(\d)_[a-z]+_(\d+)", file.stem)
+        if name is None:
+            raise InputError(f"{file}: expected a name like 7_theo_12.wav: digit, speaker, number.")
+        digit, number = map(int, name.groups())
+        if (number < 5) == (part == "test"):
+            sounds.append(_one_second(file))
+            digits.append(digit)
+    if not sounds:
+        raise InputError(
+            f"{folder} holds no recording for {part}; expected files like 7_theo_12.wav."
+        )
+    names = [str(digit) for digit in range(10)]
+    return MemoryDataset(torch.stack(sounds), torch.tensor(digits), names, "spoken_digits")
+
+
+def _one_second(file: Path) -> torch.Tensor:
+    """Read a recording of 8 kHz, 16 bits, one channel; cut it or add silence: (8000,) in -1..1."""
+    try:
+        with wave.open(str(file)) as recording:
+            found = (recording.getframerate(), recording.getsampwidth(), recording.getnchannels())
+            raw = recording.readframes(8000)
+    except (OSError, EOFError, wave.Error) as error:
+        raise InputError(f"{file} is missing or damaged; expected a wav file.") from error
+    if found != (8000, 2, 1):
+        raise InputError(
+            f"{file} has {found[0]} Hz, {8 * found[1]} bits and {found[2]} channels; "
+            "expected 8000 Hz, 16 bits and 1."
+        )
+    sound = torch.zeros(8000)
+    samples = torch.from_numpy(np.frombuffer(raw, "<i2").astype(np.float32) / 2**15)
+    sound[: len(samples)] = samples
+    return sound
 
 
 def _from_torchvision(name: str, part: str) -> MemoryDataset:
