@@ -85,6 +85,10 @@ def test_what_cannot_be_had(make):
         make(10, seconds=0.01)
     with pytest.raises(InputError, match="found the text 'hello'; expected letters of 'aeioumsz '"):
         make(10, words=("ama", "hello"))
+    with pytest.raises(InputError, match="found the text ' '; expected letters"):
+        make(10, words=("ama", " "))
+    with pytest.raises(InputError, match="found no text; expected at least one"):
+        make(10, words=())
 
 
 # ---- the voice -----------------------------------------------------------------------------------

@@ -145,7 +145,8 @@ def fractals(
     """Return `n` fractals, x of shape (n, channels, size, size) in 0..1; label = the formula.
 
     The formulas do not depend on `seed`: two calls share their classes and differ in the instances.
-    Class 7 of 50 is class 7 of 1,000 too.
+    Class 7 of 50 is class 7 of 1,000 too. One `n` and `seed` are one set; another `n` is another
+    draw, not a longer one.
     """
     draw, names = _drawing(size, channels, classes)
     chunk = max(1, 1024 * BITMAP**2 // max(BITMAP, size) ** 2)  # larger images, fewer at once

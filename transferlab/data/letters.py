@@ -118,7 +118,8 @@ def _fill_height(images: Tensor) -> Tensor:
 def letters(n: int, seed: int = 0, size: int = 8, channels: int = 1) -> MemoryDataset:
     """Return `n` generated letters, x of shape (n, channels, size, size) in 0..1, 37 classes.
 
-    Glyphs are drawn from the fonts that matplotlib carries (DejaVu, STIX, Computer Modern).
+    Glyphs are drawn from the fonts that matplotlib carries (DejaVu, STIX, Computer Modern). One `n`
+    and `seed` are one set; another `n` is another draw, not a longer one.
     """
     return pool(_drawing(size, channels), n, seed, CLASSES, "letters")
 

@@ -112,7 +112,7 @@ def scenes(n: int, seed: int = 0, size: int = 32, channels: int = 3, objects: in
 
     Where shapes overlap, the one drawn later hides the other. Boxes and masks follow what is seen,
     not what is hidden. A shape of which less than a quarter would be seen is left out, so that no
-    box is around a sliver.
+    box is around a sliver. One `n` and `seed` are one set; another `n` is another draw.
     """
     _check(n, size, channels, objects)
     generator = torch.Generator().manual_seed(seed)
@@ -127,7 +127,8 @@ def scenes(n: int, seed: int = 0, size: int = 32, channels: int = 3, objects: in
 def shapes(n: int, seed: int = 0, size: int = 32, channels: int = 3) -> MemoryDataset:
     """Return `n` images of one shape each, x of shape (n, channels, size, size) in 0..1, 7 classes.
 
-    Shapes differ in place, size, direction, colour and background.
+    Shapes differ in place, size, direction, colour and background. One `n` and `seed` are one set;
+    another `n` is another draw, not a longer one.
     """
     chunk = max(1, 1024 * 32**2 // size**2)
     return pool(_drawing(size, channels), n, seed, CLASSES, "shapes", chunk)

@@ -110,6 +110,8 @@ def _letters(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
     Returns:
         the row in SOUNDS of each letter, and whether it belongs to the text; shape (N, slots).
     """
+    if not texts:
+        raise InputError("speak: found no text; expected at least one.")
     for text in texts:
         if not text.strip() or set(text) - set(SOUNDS):
             raise InputError(
@@ -129,7 +131,7 @@ def _clicks(pitch: Tensor, formants: Tensor) -> Tensor:
     Shape (N, frames, FRAME).
     """
     frame = FRAME / RATE  # in seconds
-    before = (pitch.cumsum(1) - pitch) * frame  # clicks before each frame, a broken number
+    before = (pitch.cumsum(1) - pitch) * frame  # clicks before each frame, not a whole number
     clicks = torch.addcmul(before[:, :, None], pitch[:, :, None], torch.arange(FRAME) / RATE)
     since = clicks.frac_().div_(pitch[:, :, None])  # seconds since the last click
     ringing = torch.zeros_like(since)
@@ -148,7 +150,7 @@ def tones(
     """Return `n` spoken words as waveforms at 8 kHz, x of shape (n, 8000 · seconds) in −1..1.
 
     `spectrograms` turns them into images. Two calls that differ only in `label` return the same
-    sounds, so one sound can have both labels.
+    sounds, so one sound can have both labels. Another `n` is another draw, not a longer one.
 
     Args:
         words: the vocabulary, in the letters of SOUNDS.
@@ -242,7 +244,9 @@ def mel_filters(rate: int, mels: int, window: int) -> Tensor:
     return filters
 
 
-def spectrograms(dataset: MemoryDataset | FreshDataset, **options: int) -> MemoryDataset:
+def spectrograms(
+    dataset: MemoryDataset | FreshDataset, **options: int
+) -> MemoryDataset | FreshDataset:
     """Turn a data set of waveforms, at 8 kHz, into one of images, (1, mels, frames) in 0..1.
 
     In each image 1 is its loudest place and 0 is 60 decibels or more below: how near the microphone
