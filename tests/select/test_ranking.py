@@ -31,7 +31,7 @@ def models():
 
 @pytest.fixture(scope="module")
 def ranking(models, parts):
-    return rank_models(models, parts[0], shuffles=3, device="cpu", progress=False)
+    return rank_models(models, parts[0], shuffles=2, device="cpu", progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_every_score_sees_what_it_needs(models, parts, ranking):
 
 def test_noise_is_measured_for_every_score_and_model(ranking):
     for name in ranking.scores:
-        assert all(len(ranking.noise[name][score]) == 3 for score in SCORES)
+        assert all(len(ranking.noise[name][score]) == 2 for score in SCORES)
     for score in SCORES:
         assert ranking.beats_noise("letters", score)
         assert ranking.scores["letters"][score] > np.mean(ranking.noise["letters"][score])
@@ -106,7 +106,7 @@ def test_the_models_and_the_generators_are_left_alone(parts):
 def test_the_same_ranking_twice(models, parts, ranking):
     same, other = (
         rank_models(
-            models, parts[0], scores=QUICK, shuffles=3, seed=seed, device="cpu", progress=False
+            models, parts[0], scores=QUICK, shuffles=2, seed=seed, device="cpu", progress=False
         )
         for seed in (0, 1)
     )

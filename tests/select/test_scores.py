@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
+from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -129,7 +130,7 @@ def naive_logme(features: np.ndarray, labels: np.ndarray) -> float:
 def test_columns_of_zeros_change_nothing():
     """With N < D, or empty columns, the published code counts log α for what is not there."""
     features, labels = correlated(*WIDE)
-    padded = np.c_[features, np.zeros((30, 50))]
+    padded = np.c_[features, np.zeros((30, 20))]
     assert logme(padded, labels) == pytest.approx(logme(features, labels), rel=1e-10)
     assert abs(naive_logme(padded, labels) - naive_logme(features, labels)) > 0.5
     tall, labels = correlated(*TALL)
@@ -216,6 +217,14 @@ def test_h_score_equals_the_formula(n, d):
     assert h_score(features, labels) == pytest.approx(expected, rel=1e-9)
     expected = slow_h_score(features, labels, 0.3)
     assert h_score(features, labels, shrinkage=0.3) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "d"), [WIDE, TALL, (9, 1)])
+def test_the_shrinkage_is_scikit_learns(n, d):
+    features, labels = task(n, d)
+    shrinkage = ledoit_wolf(features)[1]
+    expected = h_score(features, labels, shrinkage=float(shrinkage))
+    assert h_score(features, labels) == pytest.approx(expected, rel=1e-9)
 
 
 def test_h_score_without_shrinkage_does_not_change_under_linear_maps():

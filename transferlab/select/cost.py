@@ -155,5 +155,5 @@ def _allocated(device: torch.device) -> int:
 
 
 def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type != "cpu":  # a GPU has only been told what to do when the call returns
+        torch.accelerator.synchronize()

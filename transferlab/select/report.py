@@ -67,7 +67,7 @@ class Ranking:
         """Return the same for the scores with shuffled labels.
 
         A score whose shuffled version predicts as well measures something else than how the
-        features suit these labels, such as the number of source classes.
+        features suit these labels, such as how many of its source classes the model says at all.
         """
         means = {s: [np.mean(self.noise[m][s]) for m in self.scores] for s in self.score_names}
         return self._correlate(means)

@@ -42,9 +42,7 @@ def logme(features: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     kept = s > s[0] * max(x.shape) * EPS
     u, sigma = u[:, kept], (s[kept] / s[0])[:, None] ** 2  # (N, k), and eigenvalues of FᵀF, (k, 1)
     z = u.T @ targets  # (k, C)
-    misfit = torch.zeros(
-        targets.shape[1], dtype=torch.float64
-    )  # (C,): what no w can explain; nothing, when k = N
+    misfit = torch.zeros_like(targets[0])  # (C,): what no w can explain; with k = N nothing
     if len(z) < len(x):
         misfit = (targets - u @ z).square().sum(0).clamp_min(EPS * targets.sum(0))
 
@@ -52,7 +50,7 @@ def logme(features: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     # point, which the paper iterates, has the same solution; but on features without any signal it
     # takes thousands of rounds, and where there are two maxima it may climb the lower one.
     log_t = torch.zeros_like(misfit)
-    for reach, points in ((50, 201), (0.5, 21), (0.05, 21), (0.005, 21), (0.0005, 21)):
+    for reach, points in ((50, 101), (1, 21), (0.1, 21), (0.01, 21), (0.001, 21)):
         steps = torch.linspace(-reach, reach, points, dtype=torch.float64)
         tried = log_t + steps[:, None]  # (points, C)
         found = [_log_evidence(t, sigma, z.square(), misfit, len(x)) for t in tried.exp()]
@@ -93,25 +91,37 @@ def h_score(
         shrinkage: a; None takes Ledoit and Wolf's. With 0 the score is at most C − 1 for C classes,
             and does not change under invertible linear maps of the features.
     """
-    from sklearn.covariance import (  # here, because it takes a second to import
-        empirical_covariance,
-        ledoit_wolf,
-        shrunk_covariance,
-    )
-
     x, y = _check_features(features, labels)
-    if shrinkage is None:
-        covariance, shrinkage = ledoit_wolf(x.numpy())
-    elif 0 <= shrinkage <= 1:
-        covariance = shrunk_covariance(empirical_covariance(x.numpy()), shrinkage)
-    else:
+    if shrinkage is not None and not 0 <= shrinkage <= 1:
         raise InputError(f"shrinkage={shrinkage}: expected a number from 0 to 1.")
+    x = x - x.mean(0)
+    covariance = x.T @ x / len(x)
+    mean_variance = covariance.diagonal().mean()
+    if shrinkage is None:
+        shrinkage = _ledoit_wolf(x, covariance, mean_variance)
+    shrunk = (1 - shrinkage) * covariance
+    shrunk.diagonal().add_(shrinkage * mean_variance)
+
     member = F.one_hot(y).double()  # (N, C)
     count = member.sum(0)[:, None]  # (C, 1)
-    between = (member.T @ (x - x.mean(0)) / count) * (count / len(x)).sqrt()
-    # cov(E[f | y]) = betweenᵀ between; least squares also solves a singular system
-    solved = torch.linalg.lstsq(torch.from_numpy(covariance), between.T).solution
+    between = (member.T @ x / count) * (count / len(x)).sqrt()  # cov(E[f | y]) = betweenᵀ between
+    solved = torch.linalg.lstsq(shrunk, between.T).solution  # also when shrunk is singular
     return ((1 - shrinkage) * (between.T * solved).sum()).item()
+
+
+def _ledoit_wolf(x: Tensor, covariance: Tensor, mean_variance: Tensor) -> float:
+    """Return how far to shrink the covariance of centred x: its error over its distance from I.
+
+    Source: Ledoit and Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices
+    (2004).
+    """
+    identity = torch.eye(len(covariance), dtype=torch.float64)
+    distance = (covariance - mean_variance * identity).square().sum()
+    if distance == 0:  # a multiple of I already, such as a single feature
+        return 0.0
+    # The mean over samples of ‖x xᵀ − cov‖² is that of ‖x‖⁴ less ‖cov‖².
+    error = (x.square().sum(1).square().mean() - covariance.square().sum()) / len(x)
+    return (error / distance).clamp(max=1).item()
 
 
 def leep(source_probabilities: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
@@ -170,7 +180,7 @@ def knn(features: Tensor | np.ndarray, labels: Tensor | np.ndarray, k: int = 5) 
         labels: integers, shape (N,).
         k: neighbours that vote, fewer than N.
     """
-    from sklearn.neighbors import NearestNeighbors
+    from sklearn.neighbors import NearestNeighbors  # here, because it takes a second to import
 
     x, y = _check_features(features, labels)
     if not 1 <= k < len(x):
