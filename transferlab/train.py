@@ -107,10 +107,12 @@ def train_one_epoch(
     """
     model.train()
     total, count = torch.zeros((), device=next(model.parameters()).device), 0
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for x, y in batches:
         if augment is not None:
             x = augment(x)
-        optimizer.zero_grad(set_to_none=True)
+        for parameter in parameters:
+            parameter.grad = None  # what optimizer.zero_grad() does, without its preparations
         for part in _parts(x, y, accumulate):
             loss = loss_fn(model, part)
             samples = len(part[1])
