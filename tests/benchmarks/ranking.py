@@ -186,8 +186,8 @@ def agreement_table(rows: list[dict], cases: int) -> str:
     for row in rows:
         one = "{:.2f} [{:.2f}, {:.2f}]".format(*row["one draw"]) if "one draw" in row else ""
         beats = f"{row['beats noise']} of {cases}" if "beats noise" in row else ""
-        numbers = (f"{row[key]:.2f}" for key in ("tau", "p", "weighted", "spearman"))
-        lines.append(f"| {row['predictor']} | {' | '.join(numbers)} | {one} | {beats} |")
+        numbers = "{tau:.2f} | {p:.3f} | {weighted:.2f} | {spearman:.2f}".format(**row)
+        lines.append(f"| {row['predictor']} | {numbers} | {one} | {beats} |")
     return "\n".join(lines)
 
 

@@ -114,13 +114,13 @@ class Ranking:
             return []
         columns = [*self.score_names, "source accuracy"]
 
-        def row(title: str, of: dict[str, Correlation], attribute: str) -> list[str]:
+        def row(title: str, of: dict[str, Correlation], attribute: str, digits: int = 2):
             values = [getattr(of[c], attribute) if c in of else math.nan for c in columns]
-            return [title, *("" if math.isnan(v) else f"{v:.2f}" for v in values), ""]
+            return [title, *("" if math.isnan(v) else f"{v:.{digits}f}" for v in values), ""]
 
         return [
             row("Kendall τ", found, "kendall"),
-            row("p of τ", found, "p"),
+            row("p of τ", found, "p", digits=3),
             row("weighted τ", found, "weighted"),
             row("Spearman ρ", found, "spearman"),
             row("τ of shuffled score", noise, "kendall"),
@@ -136,7 +136,11 @@ class Ranking:
 
     def _notes(self) -> list[str]:
         """Return what the tables do and do not say."""
-        notes = ["Higher is better. °: no better than the same model with shuffled labels."]
+        shuffles = len(next(iter(self.noise.values()))[self.score_names[0]])
+        notes = [
+            f"Higher is better. °: no better than the best of {shuffles} shuffles of the labels, "
+            f"which luck alone beats once in {shuffles + 1} times."
+        ]
         c = next(iter(self.cost.values()))
         threads = f", threads: {c.threads}" if c.device == "cpu" else ""
         notes.append(
