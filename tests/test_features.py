@@ -84,6 +84,18 @@ def test_features_of_photos_are_those_of_the_plain_network(shared_data):
     assert torch.allclose(found.x, plain(model, x), rtol=1e-3, atol=1e-4)
 
 
+def test_every_device_gives_the_same_features_and_trains_on_them(
+    frozen, few, each_device, tmp_path
+):
+    expected = plain(frozen, few.x)
+    for cache in (None, tmp_path, tmp_path):
+        found = extract_features(frozen, few, device=each_device, cache=cache)
+        assert torch.allclose(found.x.cpu(), expected, rtol=1e-2, atol=1e-3)  # a GPU may use TF32
+    options = {"device": each_device, "cache": tmp_path, "progress": False}
+    history = train_head(frozen, few, epochs=3, **options)
+    assert history.loss[-1] < history.loss[0]
+
+
 def test_features_can_be_trained_on(frozen, few):
     found = extract_features(frozen, few)
     nn.functional.cross_entropy(frozen.head(found.x), found.y.to(found.x.device)).backward()

@@ -26,7 +26,7 @@ from transferlab.finetune import mode_is_held
 from transferlab.models import Backbone
 from transferlab.train import History, fit
 
-FORMAT = "transferlab features 1"
+FORMAT = "transferlab features 1"  # count on when the same network gets other features
 MOST_AT_ONCE = 128  # samples
 CPU_BATCH_BYTES = 5_000_000
 TOLERANCE = 0.01  # far above rounding on any device, far below what another layer would change
@@ -248,7 +248,6 @@ def _belongs_to(model: Backbone, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-@torch.no_grad()
 def _agrees(found: Batch, model: Backbone, dataset: Dataset, device: torch.device) -> bool:
     """Compute the first and the last sample again, and compare.
 
