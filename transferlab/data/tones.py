@@ -73,9 +73,9 @@ def speak(
     pitch = 100 * 2 ** (size + uniform(-0.2, 0.4, 1))
 
     # When each letter ends, counted in frames. A text stands between two pauses.
-    start = uniform(0, 0.1, 1) * frames
-    length = uniform(14, 30, slots) * uniform(0.7, 1.3, 1) * is_spoken
+    length = uniform(14, 30, slots) * uniform(0.6, 1.5, 1) * is_spoken
     length *= (0.9 * frames / length.sum(1, keepdim=True)).clamp_max(1)
+    start = uniform(0, 0.6, 1) * (frames - length.sum(1, keepdim=True))
     ends = start + length[:, :-1].cumsum(1)  # the first pause has no length but the start
     time = torch.arange(frames).float().repeat(n, 1)
     slot = torch.searchsorted(ends, time, right=True)  # (N, frames)
