@@ -115,6 +115,7 @@ def measure(seeds: int, steps: int, tuning: int) -> dict[Row, dict[Column, list[
                 tuned = fine_tune(model, few[count], test, tuning, seed)
                 columns.setdefault(("probe", count), []).append(by_probe)
                 columns.setdefault(("fine-tune", count), []).append(tuned)
+            # probe and fine-tune for 1 label per class, then for 5, then for 20
             last = " ".join(f"{values[-1]:5.1f}" for values in columns.values())
             print(f"seed {seed}  {' on '.join(row):28} {seconds:6.1f} s   {last}", flush=True)
     return found
@@ -154,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=5, help="repetitions of everything")
     parser.add_argument(
-        "--steps", type=int, default=400, help=f"of pre-training, {BATCH} images each"
+        "--steps", type=int, default=300, help=f"of pre-training, {BATCH} images each"
     )
     parser.add_argument(
         "--tuning", type=int, default=200, help="steps of fine-tuning, 32 images each"
