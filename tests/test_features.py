@@ -545,7 +545,7 @@ def test_train_head_refuses_what_features_cannot_do(model, few):
         ):
             train_head(model, few, epochs=1, **{name: lambda *_: None})
     model.replace_head(5)
-    with pytest.raises(InputError, match="the data has label 9, but the head has 5 outputs"):
+    with pytest.raises(InputError, match="the data has label 9, but the model has 5 outputs"):
         train_head(model, few, epochs=1)
 
 

@@ -496,6 +496,8 @@ def test_a_finished_run_is_not_trained_again(points, tmp_path):
         ({"seed": 3}, "seed"),
         ({"schedule": "cosine"}, "schedule"),
         ({"optimizer": "sgd"}, "optimizer"),
+        ({"precision": "bfloat16"}, "precision"),
+        ({"loss_fn": finetune.mixup(0.2)}, "loss_fn=cross_entropy, this run loss_fn=mixed_"),
     ],
 )
 def test_resume_refuses_other_settings_and_changes_nothing(points, tmp_path, changed, found):

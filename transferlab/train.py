@@ -234,6 +234,7 @@ def fit(
         "seed": seed,
         "schedule": schedule,
         "precision": precision,
+        "loss_fn": getattr(loss_fn, "__name__", type(loss_fn).__name__),
         "steps": total_steps if schedule != "constant" else "any",  # a schedule plans a whole run
         "samples": len(train),
         "penalty": _describe(penalty),
@@ -352,7 +353,7 @@ def _validate(
 
 def _check_labels(model: nn.Module, train: Dataset) -> None:
     """Refuse labels that a classifier of ours has no output for, where the data tell them."""
-    outputs = getattr(model, "num_classes", None)
+    outputs = getattr(model, "num_classes", getattr(model, "out_features", None))
     if outputs is None or isinstance(train, FreshDataset):
         return
     try:

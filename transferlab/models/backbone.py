@@ -98,7 +98,7 @@ class Backbone(nn.Module):
             )
         if isinstance(self.normalize, Normalize) and not self._range_checked:
             # On the first batch only: a look at values costs a wait for the device.
-            low, high = float(x.min()), float(x.max())
+            low, high = float(x.detach().min()), float(x.detach().max())
             if low < -0.01 or high > 1.01:
                 raise InputError(
                     f"{self.name} normalises its input itself and expects pixels in 0..1; found "
