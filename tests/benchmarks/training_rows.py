@@ -382,9 +382,8 @@ def default_lightning(model: nn.Module, x: Tensor, y: Tensor, epochs: int, val: 
 
 
 def default_fastai(model: nn.Module, x: Tensor, y: Tensor, epochs: int, val: Pair) -> Train:
-    from fastai.data.core import DataLoaders
-    from fastai.learner import Learner
-    from fastai.metrics import accuracy
+    from fastai.basics import DataLoaders, Learner, accuracy
+    from fastai.callback.progress import ProgressCallback  # noqa: F401 - its import switches it on
 
     batches = DataLoaders(loader(x, y), DataLoader(TensorDataset(*val), BATCH))
     learner = Learner(batches, model, loss_func=F.cross_entropy, metrics=accuracy)

@@ -24,7 +24,7 @@ class Worker:
     """A process that answers the questions of one row.
 
     Args:
-        script: the file to run; it calls `serve`.
+        script: the file to run; started with "--worker", it calls `serve`.
         row: which row, part of every question.
         threads: how many threads its numerical libraries may use.
         environment: further variables.
@@ -38,7 +38,7 @@ class Worker:
         alike = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(script)],
+                [sys.executable, str(script), "--worker"],
                 env={**os.environ, **alike, "KERAS_BACKEND": "torch", **(environment or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
