@@ -109,8 +109,8 @@ def timing_table(title: str, rows: Mapping[str, Runs], reference: str) -> None:
                 name,
                 f"{min(runs.seconds):.2f}",
                 f"{statistics.median(runs.seconds):.2f}",
-                f"{ratio.mean:.2f}",
-                f"{ratio.low:.2f} to {ratio.high:.2f}" if ratio.n > 1 else "one round",
+                f"{ratio.mean:.3g}",
+                f"{ratio.low:.3g} to {ratio.high:.3g}" if ratio.n > 1 else "one round",
                 f"{100 * statistics.mean(runs.accuracy):.1f} %",
                 "; ".join(runs.notes) or "ok",
             )
@@ -140,8 +140,8 @@ def ratio_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], against: s
             look = {"color": style["color"], "marker": style["marker"], "capsize": 3}
             axis.errorbar(ratio.mean, place, xerr=error, linestyle="none", **look)
             end = (ratio.high, place)
-            axis.annotate(f"{ratio.mean:.2f}", end, (6, 0), "data", "offset points", va="center")
-        said.append(f"{task}: " + ", ".join(f"{name} {r.mean:.2f}" for name, r in found) + ".")
+            axis.annotate(f"{ratio.mean:.3g}", end, (6, 0), "data", "offset points", va="center")
+        said.append(f"{task}: " + ", ".join(f"{name} {r.mean:.3g}" for name, r in found) + ".")
         axis.axvline(1, color="0.4", linewidth=1)
         axis.set_yticks(range(len(rows)), labels=[name for name, _ in found])
         axis.set_ylim(len(found) - 0.5, -0.5)  # the first row on top, as in the table

@@ -1,0 +1,119 @@
+"""A new head on a frozen backbone: features computed once against a pass in every epoch.
+
+    python tests/benchmarks/frozen.py                                     # about 10 minutes
+    python tests/benchmarks/frozen.py --rows TransferLab Lightning --rounds 3
+
+Ants against bees (generated images, when they are absent) with MobileNet v2: 10 epochs, batches of
+4, SGD with momentum 0.9, a learning rate of 0.001, on the CPU with all cores. The source is the
+loop of PyTorch's transfer learning tutorial. It decodes, crops and flips every image in every epoch
+and sends it through the frozen network; so do the frameworks, each with the recipe of its own pages
+and with as many processes that decode as there are cores. TransferLab computes the features once,
+from the centre of each image, and trains the head on them: the same steps, without the random crops
+and flips. "TransferLab again" is a second call, which finds the features on the disk.
+
+Timed is everything after the imports and the building of the network: finding the files, decoding,
+training, validating after each epoch. How each row does it stands in frozen_rows.py. All begin with
+the same head; at the end the network's accuracy on the validation images is measured in the same
+way for all, and must agree with the source's as far as so few images can tell.
+"""
+
+import argparse
+import math
+import statistics
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from frozen_rows import ROWS
+from report import Runs, busy, ratio_figure, ratios, timing_table, write
+from torchvision.transforms.functional import to_pil_image
+from workers import FOLDER, RowError, Worker
+
+from transferlab.data import resize, shapes
+from transferlab.data.places import data_folder
+from transferlab.device import cpu_quota
+
+SCRIPT = Path(__file__).with_name("frozen_rows.py")
+SOURCE = "tutorial"
+GENERATED = {"train": 244, "val": 153}  # as many as there are ants and bees
+OURS = {"OMP_WAIT_POLICY": "PASSIVE"}  # what `import transferlab` sets, before torch
+
+
+def find_images() -> tuple[str, str | None]:
+    """Return the folder of images and the file of weights, if there are any."""
+    folder = data_folder()
+    if folder is not None and (folder / "hymenoptera").is_dir():
+        weights = folder / "weights" / "mobilenet_v2_imagenet_dequantized.pth"
+        return str(folder / "hymenoptera"), str(weights) if weights.is_file() else None
+    print("There are no ants and bees (set TRANSFERLAB_DATA): generated shapes, random weights.")
+    return str(generated_images(FOLDER / "frozen-images")), None
+
+
+def generated_images(folder: Path) -> Path:
+    """Write two classes of shapes as JPEG files of 256×256 pixels."""
+    for seed, (part, n) in enumerate(GENERATED.items()):
+        drawn = shapes(8 * n, seed=seed, size=64)
+        drawn = resize(drawn.subset((drawn.y < 2).nonzero().flatten()[:n]), 256)
+        for number, (x, y) in enumerate(drawn):
+            file = folder / part / drawn.classes[y] / f"{number}.jpg"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            to_pil_image(x.clamp(0, 1)).save(file)
+    return folder
+
+
+def chance(accuracy: float, images: int) -> float:
+    """Return how far apart two equally good heads can be, in 95 of 100 cases."""
+    return 1.96 * math.sqrt(2 * accuracy * (1 - accuracy) / images)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--rounds", type=int, default=1)
+    asked = parser.parse_args()
+    folder, weights = find_images()
+    print(busy())
+    names = [name for name in ROWS if name in asked.rows or name == SOURCE]
+    if "TransferLab again" in names and "TransferLab" not in names:
+        parser.error('"TransferLab again" needs "TransferLab" before it')
+    threads = max(1, int(cpu_quota()))
+    rows: dict[str, Runs] = {name: Runs() for name in names}
+    faults = []
+    for number in range(1, asked.rounds + 1):
+        for name in names:  # "TransferLab again" finds what "TransferLab" has left
+            worker = Worker(SCRIPT, name, threads, OURS if "TransferLab" in name else {})
+            try:
+                found = worker.ask(folder=folder, weights=weights, seed=number)
+            except RowError as error:
+                faults.append(str(error))
+                print(f"  {error}", flush=True)
+                continue
+            finally:
+                worker.close()
+            runs = rows[name]
+            runs.seconds.append(found["seconds"])
+            runs.accuracy.append(found["accuracy"])
+            if not found["backbone unchanged"]:
+                runs.notes.append("the backbone changed")
+            print(
+                f"  round {number} of {asked.rounds}, {name}: {found['seconds']:.2f} s, "
+                f"accuracy {found['accuracy']:.1%} on {found['images']} images",
+                flush=True,
+            )
+    rows = {name: runs for name, runs in rows.items() if len(runs.seconds) == asked.rounds}
+    right = statistics.mean(rows[SOURCE].accuracy)
+    for name, runs in rows.items():
+        apart = abs(statistics.mean(runs.accuracy) - right)
+        if apart > chance(right, found["images"]):
+            runs.notes.append("another accuracy")
+        faults += [f"{name}: {note}" for note in runs.notes]
+    title = "A new head on a frozen MobileNet v2"
+    timing_table(title, rows, SOURCE)
+    figure = ratio_figure({title: ratios(rows, SOURCE)}, "the tutorial's loop")
+    write("frozen", {name: asdict(runs) for name, runs in rows.items()}, figure)
+    if faults:
+        sys.exit("Not comparable:\n" + "\n".join(faults))
+
+
+if __name__ == "__main__":
+    main()
