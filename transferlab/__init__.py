@@ -7,12 +7,15 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from transferlab import data, models
+from transferlab.device import reuse_freed_memory
 from transferlab.errors import InputError
 from transferlab.evaluate import evaluate
 from transferlab.finetune import freeze
 from transferlab.models import load_backbone
 from transferlab.select import rank_models
 from transferlab.train import fit
+
+reuse_freed_memory()
 
 __all__ = [
     "InputError",
