@@ -1,6 +1,7 @@
 """What every benchmark shares: the table, the figure of ratios, the JSON file, the machine."""
 
 import json
+import math
 import os
 import platform
 import statistics
@@ -80,10 +81,15 @@ def ratios(rows: Mapping[str, Runs], reference: str) -> dict[str, list[float]]:
 
 
 def spread(values: Sequence[float]) -> Interval:
-    """Return the mean of the rounds with its 95 % interval; of a single round, the number alone."""
+    """Return the geometric mean of the rounds' ratios with its 95 % interval.
+
+    On a logarithmic scale half as long and twice as long are equally far from 1. A single round
+    has no interval.
+    """
     if len(values) == 1:
         return Interval(values[0], values[0], values[0], 1)
-    return interval(values)
+    logs = interval([math.log(value) for value in values])
+    return Interval(*(math.exp(end) for end in (logs.mean, logs.low, logs.high)), logs.n)
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -136,7 +142,7 @@ def ratio_figure(panels: Mapping[str, Mapping[str, Sequence[float]]], against: s
         )
         for place, (name, ratio) in enumerate(found):
             style = STYLES[0 if name.startswith("TransferLab") else 1]
-            error = [[min(ratio.mean - ratio.low, 0.9 * ratio.mean)], [ratio.high - ratio.mean]]
+            error = [[ratio.mean - ratio.low], [ratio.high - ratio.mean]]
             look = {"color": style["color"], "marker": style["marker"], "capsize": 3}
             axis.errorbar(ratio.mean, place, xerr=error, linestyle="none", **look)
             end = (ratio.high, place)

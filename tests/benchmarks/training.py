@@ -48,6 +48,8 @@ from transferlab.device import cpu_quota
 SAMPLES = {"train": 20_000, "val": 4_000, "test": 5_000}
 STEPS = EPOCHS * -(-SAMPLES["train"] // BATCH)
 ROUNDS = {"mlp": 5, "cnn": 3}
+# The MLP has no layout of images to choose; beside the CNN's convolutions loaders cost little.
+POINTLESS = {"mlp": "channels_last", "cnn": "by batch"}
 ROWS = Path(__file__).with_name("training_rows.py")
 MARGIN = 0.015  # of accuracy; shuffles alone make about ±0.004
 SAME = 1e-3  # of a score, after three steps; Keras adds its epsilon at another place
@@ -133,6 +135,18 @@ def compare(
     return rows
 
 
+def plan(networks: list[str], threads: list[int] | None) -> list[tuple[str, int, bool]]:
+    """Return the tables to make: network, threads, and whether nothing is switched off."""
+    cores = max(1, int(cpu_quota()))
+    tables = []
+    for network in networks:
+        counts = threads or (sorted({1, cores}) if network == "mlp" else [cores])
+        tables += [(network, count, False) for count in counts]
+        if network == "mlp":
+            tables.append((network, counts[-1], True))
+    return tables
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
@@ -140,29 +154,20 @@ def main() -> None:
     parser.add_argument("--threads", nargs="+", type=int, help="default: 1 and all, the CNN all")
     parser.add_argument("--rounds", type=int, help="default: 5, the CNN 3")
     asked = parser.parse_args()
-    names = ["bare loop", *(name for name in asked.rows if name != "bare loop")]
-    cores = max(1, int(cpu_quota()))
     source = prepare_data()
-    print(
-        f"{SAMPLES['train']:,} images of {source}, batches of {BATCH}, Adam, {EPOCHS} epochs, CPU."
-    )
+    print(f"{SAMPLES['train']:,} images of {source}, batches of {BATCH}, {EPOCHS} epochs, CPU.")
     print(busy())
     tables: dict[str, dict[str, Runs]] = {}
-    for network in asked.networks:
+    for network, threads, default in plan(asked.networks, asked.threads):
+        title = f"{network.upper()}, threads: {threads}"
+        title += ", nothing switched off" if default else ""
+        names = [name for name in (DEFAULT if default else PLAIN) if name in asked.rows]
+        names = ["bare loop", *(name for name in names if name != "bare loop")]
+        names = [name for name in names if POINTLESS[network] not in name]
+        print(f"{title}: {', '.join(names)}", flush=True)
         rounds = asked.rounds or ROUNDS[network]
-        usual = [1, cores] if network == "mlp" and cores > 1 else [cores]
-        for threads in asked.threads or usual:
-            for default in (False, True) if network == "mlp" else (False,):
-                if default and threads != cores:
-                    continue
-                chosen = [name for name in names if name in (DEFAULT if default else PLAIN)]
-                if network == "mlp":  # it has no images' layout to choose
-                    chosen = [name for name in chosen if "channels_last" not in name]
-                title = f"{network.upper()}, threads: {threads}"
-                title += ", nothing switched off" if default else ""
-                print(f"{title}: {len(chosen)} rows, {rounds} rounds")
-                tables[title] = compare(network, threads, chosen, rounds, default)
-                timing_table(title, tables[title], "bare loop")
+        tables[title] = compare(network, threads, names, rounds, default)
+        timing_table(title, tables[title], "bare loop")
     panels = {title: ratios(rows, "bare loop") for title, rows in tables.items()}
     content = {t: {n: asdict(runs) for n, runs in rows.items()} for t, rows in tables.items()}
     write("training", content, ratio_figure(panels, "the bare loop"))

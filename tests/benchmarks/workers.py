@@ -1,6 +1,6 @@
 """One process per row, so that no library changes what another row meets.
 
-fastai patches torch when it is imported, Keras sets defaults, transferlab lets idle threads sleep:
+fastai patches torch when it is imported, transferlab keeps freed memory and lets idle threads sleep:
 each row runs in the state that its own user would have. A process imports once and answers many
 questions; only one of them works at a time, the others wait for their input.
 """
