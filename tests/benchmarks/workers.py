@@ -1,8 +1,8 @@
 """One process per row, so that no library changes what another row meets.
 
-fastai patches torch when it is imported, transferlab keeps freed memory and lets idle threads sleep:
-each row runs in the state that its own user would have. A process imports once and answers many
-questions; only one of them works at a time, the others wait for their input.
+fastai patches torch when it is imported, transferlab keeps freed memory and lets idle threads
+sleep: each row runs in the state that its own user would have. A process imports once and answers
+many questions; only one of them works at a time, the others wait for their input.
 """
 
 import json
