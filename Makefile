@@ -29,7 +29,7 @@ INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 WHEELHOUSE ?= $(wildcard wheelhouse)
 WHEELS := --no-index --find-links $(WHEELHOUSE)
 
-LESSON_FILES = $(sort $(wildcard course/[0-9]*/[0-9]*_*.ipynb solutions/*/exercises.ipynb))
+LESSON_FILES = $(sort $(wildcard course/[0-9]*/0[1-9]_*.ipynb solutions/*/exercises.ipynb))
 PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # The tables of objectives.py and ranking.py take a quarter of an hour each; ask for them by name.

@@ -215,7 +215,7 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
 
 def test_over_the_budget_is_slow_and_not_failed(tmp_path: Path) -> None:
     path = write_lesson(tmp_path, "01_a/01_good")
-    result = Result(run.Lesson(path, "01_a/01_good", "t", 1, (), 3), LIMITS["class"])
+    result = Result(run.Lesson(path, "01_a/01_good", "t", 1, "", (), 3), LIMITS["class"])
     result.finish(seconds=61, peak_mib=100, error="")
     assert (result.status, result.time_text) == ("slow", "61 s of 60 s")
     result.finish(seconds=10, peak_mib=2049, error="")

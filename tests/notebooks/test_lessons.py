@@ -23,6 +23,7 @@ COURSE = Path(__file__).parents[2] / "course"
 PATHS = sorted(COURSE.glob(LESSONS))
 PARAMETERS = {"profile": str, "device": str, "seed": int}
 MAX_OUTPUT_BYTES = 300_000
+SELF_CHECKS = 3  # at least, in every lesson
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 
 Notebook = dict[str, Any]
@@ -69,6 +70,22 @@ def anatomy_faults(notebook: Notebook) -> Iterator[str]:
         yield "the references name no year"
     if not [cell for cell in code if ".show()" in source_of(cell)]:
         yield "no claims table: no cell calls claims.show()"
+    yield from self_check_faults(texts)
+
+
+def self_check_faults(texts: str) -> Iterator[str]:
+    """Return what is wrong with the folded questions: a summary, then choices with explanations."""
+    checks = re.findall(r"<details><summary><b>Check yourself.(.*?)</details>", texts, re.DOTALL)
+    if len(checks) < SELF_CHECKS:
+        yield f"there are {len(checks)} self-checks, expected at least {SELF_CHECKS}"
+    for check in checks:
+        question, closed, answers = check.partition("</summary>\n\n")
+        choices = re.findall(r"^- \*[^\n]+\*[^\n]*$", answers, re.MULTILINE)
+        if not closed or len(choices) < 2:
+            yield f"a self-check without two choices of the form `- *choice.* why`: {question}"
+        for choice in choices:
+            if len(choice.rpartition("*")[2].split()) < 1:
+                yield f"a choice without an explanation: {choice}"
 
 
 def parameter_faults(source: str) -> Iterator[str]:
@@ -163,6 +180,10 @@ PLOT = (
     "from transferlab import plots\n\n"
     "plots.lines({'a': ([1, 2], [1, 2])}, x_label='x', y_label='y', alt='A line that rises.')"
 )
+SELF_CHECK = (
+    "<details><summary><b>Check yourself.</b> Is one one?</summary>\n\n"
+    "- *Yes.* Right.\n- *No.* Count again.\n\n</details>\n"
+)
 CLAIMS = "claims = lesson.Claims(run)\nclaims.fact('one is one', True)\nclaims.show()"
 
 
@@ -171,8 +192,9 @@ def toy(*code: str) -> Notebook:
     header = v4.new_markdown_cell("# A toy", metadata={"tags": ["header"]})
     parameters = v4.new_code_cell('profile = "class"\ndevice = "auto"\nseed = 0')
     parameters.metadata["tags"] = ["parameters"]
+    checks = v4.new_markdown_cell(SELF_CHECK * SELF_CHECKS)
     references = v4.new_markdown_cell("## References\n\nStudent: *The probable error*. 1908.")
-    cells = [header, parameters, *map(v4.new_code_cell, code), references]
+    cells = [header, parameters, *map(v4.new_code_cell, code), checks, references]
     return v4.new_notebook(cells=cells)
 
 
@@ -209,8 +231,12 @@ WARNING = "/a.py:3: UserWarning: old\n  f()\n"
         (replace(1, 'profile = "smoke"\ndevice = "auto"\nseed = 0'), "starts as profile 'class'"),
         (replace(2, "x = 1"), "does not call lesson.start"),
         (replace(3, "x = 1"), "no claims table"),
-        (replace(4, "## Recap\n\nIn 1908."), "the last section is 'Recap', expected References"),
-        (replace(4, "## References\n\nA book."), "the references name no year"),
+        (replace(4, SELF_CHECK * 2), "there are 2 self-checks, expected at least 3"),
+        (replace(4, SELF_CHECK.replace("Right.", "") * 3), "a choice without an explanation: - *Y"),
+        (replace(4, SELF_CHECK.replace("- *No.*", "No.") * 3), "a self-check without two choices"),
+        (replace(4, SELF_CHECK.replace("ry>\n", "ry>") * 3), "a self-check without two choices"),
+        (replace(5, "## Recap\n\nIn 1908."), "the last section is 'Recap', expected References"),
+        (replace(5, "## References\n\nA book."), "the references name no year"),
         (output(output_type="error", ename="KeyError", evalue="1"), "an error is kept: KeyError"),
         (output(output_type="stream", text=WARNING), "a warning is kept: /a.py:3: UserWarning"),
         (output(**IMAGE), "has no text for the blind"),

@@ -147,7 +147,8 @@ def ledger(
     """Measure lessons alone with two threads, and write seconds and memory into the course.
 
     Use it after a lesson has changed: it updates course/ledger.json, the line of minutes and
-    seconds in each lesson's header, and the outputs kept in the notebooks.
+    seconds in each lesson's header, the outputs kept in the notebooks, and the maps of the
+    chapters' overviews.
 
     \b
     Examples:
@@ -196,7 +197,8 @@ def exercises(
 
     Use it after changing solutions/NN_chapter/exercises.ipynb. The solutions, hidden tests and
     marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced, and
-    the solved notebook loses the timestamps and the like that a run leaves behind.
+    the solved notebook loses the timestamps and the like that a run leaves behind. The maps of
+    the chapters' overviews are written anew as well: they name points and minutes.
 
     \b
     Examples:
@@ -204,9 +206,12 @@ def exercises(
       transferlab exercises 01_background
     """
     from transferlab.kit.exercises import write_exercises
+    from transferlab.kit.ledger import read_ledger
+    from transferlab.kit.overview import write_maps
 
     for path in write_exercises(solutions, course, chapters or []):
         print(path)
+    write_maps(course, read_ledger(course))
 
 
 @commands.command()

@@ -16,6 +16,7 @@ from transferlab.kit.notebooks import (
     source_of,
     write_text,
 )
+from transferlab.kit.overview import write_maps
 from transferlab.kit.results import Result, gib
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def read_ledger(course: Path) -> Ledger:
 
 
 def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Result]:
-    """Run lessons alone, and write their cost, headers and outputs into the course.
+    """Run lessons alone, and write their cost, headers, outputs and maps into the course.
 
     Nothing is written when a lesson fails: a header must not speak of a run that went wrong.
     """
@@ -71,6 +72,7 @@ def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Re
     present = {f"{path.parent.name}/{path.stem}" for path in course.glob(LESSONS)}
     kept = {name: ledger[name] for name in sorted(ledger) if name in present}
     write_text(course / "ledger.json", json.dumps(kept, indent=1) + "\n")
+    write_maps(course, kept)
     return results
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from transferlab.errors import InputError
 from transferlab.kit.notebooks import has_tag, read_json, source_of
 
-LESSONS = "[0-9][0-9]_*/[0-9][0-9]_*.ipynb"
+LESSONS = "[0-9][0-9]_*/0[1-9]_*.ipynb"  # 00 is the overview of a chapter
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Lesson:
     Attributes:
         name: chapter and file name, such as "01_background/01_why_pretrain".
         minutes: what a student needs for reading and running, or None when nobody has said.
+        question: what the lesson asks, in a sentence; empty when nobody has said.
         parameters: the names that its cell tagged `parameters` sets.
         code_cells: how many cells there are to run.
     """
@@ -28,6 +29,7 @@ class Lesson:
     name: str
     title: str
     minutes: int | None
+    question: str
     parameters: tuple[str, ...]
     code_cells: int
 
@@ -79,11 +81,13 @@ def read_lesson(path: Path) -> Lesson:
         for line in source_of(cell).splitlines()
         if line.startswith("# ")
     ]
+    about = notebook.get("metadata", {}).get("transferlab", {})
     return Lesson(
         path=path,
         name=_name(path),
         title=headings[0] if headings else path.stem,
-        minutes=notebook.get("metadata", {}).get("transferlab", {}).get("minutes"),
+        minutes=about.get("minutes"),
+        question=about.get("question", ""),
         parameters=_parameters(cells),
         code_cells=sum(cell["cell_type"] == "code" for cell in cells),
     )

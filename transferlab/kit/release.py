@@ -15,6 +15,7 @@ from transferlab.kit.exercises import (
 )
 from transferlab.kit.lessons import find_lessons
 from transferlab.kit.notebooks import read_json
+from transferlab.kit.overview import OVERVIEW
 
 TOP_FILES = ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile")
 README = Path(__file__).with_name("bundle_readme.md")  # the README.md at the top is for teachers
@@ -50,6 +51,8 @@ def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Pat
     root = course.resolve().parent
     files = [lesson.path.resolve() for lesson in lessons]
     files += [(course / chapter / EXERCISES).resolve() for chapter in with_exercises]
+    overviews = [course / chapter / OVERVIEW for chapter in dict.fromkeys(chapters)]
+    files += [path.resolve() for path in overviews if path.is_file()]
     files += [root / name for name in (*TOP_FILES, f"{course.name}/ledger.json")]
     package = root / "transferlab"
     files += [path for path in package.rglob("*") if path.is_file() and _belongs(path, package)]

@@ -1,0 +1,140 @@
+"""The overview of a chapter: its map shows the lessons as they are."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+from toy_course import write_lesson, write_solved
+
+from transferlab.kit import overview
+from transferlab.kit.ledger import read_ledger
+from transferlab.kit.lessons import find_lessons
+from transferlab.kit.notebooks import has_tag, read_json, source_of
+from transferlab.kit.release import write_bundle
+
+COURSE = Path(__file__).parents[2] / "course"
+CHAPTERS = sorted(path.parent for path in COURSE.glob(f"*/{overview.OVERVIEW}"))
+
+
+def write_overview(chapter: Path) -> Path:
+    map_cell = v4.new_markdown_cell("an old map", metadata={"tags": [overview.MAP]})
+    path = chapter / overview.OVERVIEW
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# Chapter"), map_cell]), path)
+    return path
+
+
+@pytest.fixture
+def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "course"
+    write_lesson(folder, "01_a/01_one", title="One", minutes=12)
+    write_lesson(folder, "01_a/02_two", title="Two", minutes=30)
+    notebook = nbformat.read(folder / "01_a/01_one.ipynb", as_version=4)
+    notebook.metadata["transferlab"]["question"] = "Why one?"
+    nbformat.write(notebook, folder / "01_a/01_one.ipynb")
+    (folder / "ledger.json").write_text('{"01_a/01_one": {"seconds": 41.2, "peak_mib": 950}}')
+    write_overview(folder / "01_a")
+    return folder
+
+
+def test_the_map_names_lessons_questions_minutes_and_seconds(course: Path) -> None:
+    assert overview.lesson_map(course / "01_a", read_ledger(course)).splitlines() == [
+        overview.HEADER,
+        overview.RULE,
+        "| 1 | [One](01_one.ipynb) | Why one? | 12 | 41 s |",
+        "| 2 | [Two](02_two.ipynb) |  | 30 |  |",
+        "",
+        "In all about 42 minutes.",
+    ]
+
+
+def test_the_exercises_are_on_the_map_with_points_and_minutes(course: Path) -> None:
+    header = v4.new_markdown_cell("# Exercises\n\n20 points · about 45 minutes · needs: two")
+    header.metadata["tags"] = ["header"]
+    nbformat.write(v4.new_notebook(cells=[header]), course / "01_a/exercises.ipynb")
+    *_, row, _, total = overview.lesson_map(course / "01_a", {}).splitlines()
+    assert row == "| | [Exercises](exercises.ipynb) | 20 points | 45 | |"
+    assert total == "In all about 87 minutes."
+
+
+def test_an_overview_is_no_lesson(course: Path) -> None:
+    assert [lesson.name for lesson in find_lessons(course)] == ["01_a/01_one", "01_a/02_two"]
+
+
+def test_a_map_is_stale_until_it_is_written(course: Path, command: Callable) -> None:
+    assert overview.stale_maps(course, read_ledger(course)) == ["01_a"]
+    write_solved(course.parent / "solutions", "01_a")
+    code, output, _ = command("exercises")
+    assert code == 0, output
+    assert overview.stale_maps(course, read_ledger(course)) == []
+    texts = [source_of(cell) for cell in read_json(course / "01_a/00_overview.ipynb")["cells"]]
+    assert texts[0] == "# Chapter"
+    assert "Why one?" in texts[1]
+
+
+def test_measuring_the_lessons_writes_the_map(course: Path, command: Callable) -> None:
+    code, output, _ = command("ledger")
+    assert code == 0, output
+    costs = json.loads((course / "ledger.json").read_text())
+    assert set(costs) == {"01_a/01_one", "01_a/02_two"}
+    assert overview.stale_maps(course, costs) == []
+
+
+def test_the_overview_goes_into_the_bundle(course: Path) -> None:
+    root = course.parent
+    for name in ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile"):
+        (root / name).write_text("")
+    (root / "transferlab").mkdir()
+    names = write_bundle(["01_a"], root / "bundle.zip", course, root / "solutions")
+    assert "course/01_a/00_overview.ipynb" in names
+
+
+# ---- the course's own overviews ------------------------------------------------------------------
+
+
+def test_every_chapter_opens_with_an_overview() -> None:
+    chapters = sorted({lesson.path.parent for lesson in find_lessons(COURSE)})
+    assert chapters == CHAPTERS
+
+
+def test_the_course_has_no_stale_maps() -> None:
+    assert overview.stale_maps(COURSE, read_ledger(COURSE)) == [], "run `transferlab exercises`"
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.name)
+def test_an_overview_is_one_page_of_text(chapter: Path) -> None:
+    cells = read_json(chapter / overview.OVERVIEW)["cells"]
+    assert {cell["cell_type"] for cell in cells} == {"markdown"}
+    assert len([cell for cell in cells if has_tag(cell, overview.MAP)]) == 1
+    text = "\n".join(source_of(cell) for cell in cells)
+    assert "**You will be able to**" in text
+    assert "**You need**" in text
+    assert len(text.split()) < 700
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.name)
+def test_every_lesson_says_its_question_and_minutes(chapter: Path) -> None:
+    lessons = find_lessons(COURSE, [chapter.name])
+    assert [lesson.name for lesson in lessons if not (lesson.question and lesson.minutes)] == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.name)
+def test_a_chapter_closes_with_a_recap_and_all_its_references(chapter: Path) -> None:
+    lessons = find_lessons(COURSE, [chapter.name])
+    texts = [
+        "\n".join(source_of(cell) for cell in read_json(lesson.path)["cells"]) for lesson in lessons
+    ]
+    assert "\n## The chapter in short\n" in texts[-1]
+    closing = references(texts[-1])
+    for lesson, text in zip(lessons, texts, strict=True):
+        missing = references(text) - closing
+        assert not missing, f"{lesson.name}: the chapter's last lesson lacks {missing}"
+
+
+def references(text: str) -> set[str]:
+    """Return the titles in a lesson's list of references."""
+    section = text.rpartition("\n## References")[2]
+    return {part.split("*")[1].lower() for part in section.splitlines() if part.count("*") >= 2}

@@ -1,0 +1,76 @@
+"""The overview of a chapter: a page of text with a map of the lessons, made from the lessons."""
+
+import re
+from pathlib import Path
+
+from transferlab.kit.lessons import find_lessons
+from transferlab.kit.notebooks import (
+    clean_notebook,
+    has_tag,
+    notebook_text,
+    read_json,
+    read_notebook,
+    source_of,
+    write_text,
+)
+
+OVERVIEW = "00_overview.ipynb"
+MAP = "map"  # the tag of the cell that holds the map
+POINTS = re.compile(r"\b\d+ points?\b")
+HEADER = "| | lesson | question | minutes | the run itself |"
+RULE = "| ---: | --- | --- | ---: | ---: |"
+MINUTES = re.compile(r"\babout (\d+) minutes\b")
+
+Costs = dict[str, dict[str, float]]  # the ledger: {lesson: {"seconds": …, "peak_mib": …}}
+
+
+def lesson_map(chapter: Path, costs: Costs) -> str:
+    """Return the map of a chapter as a Markdown table: a row per lesson, then the exercises.
+
+    Args:
+        chapter: the folder of the chapter.
+        costs: the ledger.
+    """
+    lessons = find_lessons(chapter.parent, [chapter.name])
+    rows = [HEADER, RULE]
+    total = 0
+    for lesson in lessons:
+        number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes or 0
+        cost = costs.get(lesson.name)
+        seconds = f"{cost['seconds']:.0f} s" if cost else ""
+        link = f"[{lesson.title}]({lesson.path.name})"
+        rows.append(f"| {number} | {link} | {lesson.question} | {minutes} | {seconds} |")
+        total += minutes
+    exercises = chapter / "exercises.ipynb"
+    if exercises.is_file():
+        points, minutes = _points_and_minutes(read_json(exercises)["cells"])
+        rows.append(f"| | [Exercises](exercises.ipynb) | {points} | {minutes} | |")
+        total += minutes
+    return "\n".join([*rows, "", f"In all about {total} minutes."])
+
+
+def _points_and_minutes(cells: list[dict]) -> tuple[str, int]:
+    """Return what the header of an exercise notebook says, such as ("20 points", 45)."""
+    header = "".join(source_of(cell) for cell in cells if has_tag(cell, "header"))
+    points, minutes = POINTS.search(header), MINUTES.search(header)
+    return points[0] if points else "", int(minutes[1]) if minutes else 0
+
+
+def write_maps(course: Path, costs: Costs) -> None:
+    """Write the map of every chapter that has an overview."""
+    for path in sorted(course.glob(f"*/{OVERVIEW}")):
+        notebook = clean_notebook(read_notebook(path))
+        for cell in notebook.cells:
+            if has_tag(cell, MAP):
+                cell.source = lesson_map(path.parent, costs)
+        write_text(path, notebook_text(notebook))
+
+
+def stale_maps(course: Path, costs: Costs) -> list[str]:
+    """Return the chapters whose overview does not show the map that it should show."""
+    stale = []
+    for path in sorted(course.glob(f"*/{OVERVIEW}")):
+        maps = [source_of(cell) for cell in read_json(path)["cells"] if has_tag(cell, MAP)]
+        if maps != [lesson_map(path.parent, costs)]:
+            stale.append(path.parent.name)
+    return stale
