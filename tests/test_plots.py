@@ -24,6 +24,12 @@ PANELS = {
     "logme": [Interval(0.8, 0.8, 0.8, 1), Interval(0.9, 0.9, 0.9, 1)],
 }
 
+POINTS = {
+    "head only": (1290, Interval(93, 92, 94, 5)),
+    "gradual": (140_458, Interval(95, 94, 96, 5)),
+    "full": (140_458, Interval(96, 95, 97, 5)),
+}
+
 
 def evaluation():
     return evaluate(small_cnn(), few_shot(digits(), 5), device="cpu")
@@ -39,6 +45,9 @@ MAKERS = {
     ),
     "bars": lambda alt: plots.bars(
         {"a": Interval(1, 0.5, 1.5, 5), "b": Interval(-2, -3, -1, 5)}, x_label="points", alt=alt
+    ),
+    "scatter": lambda alt: plots.scatter(
+        POINTS, x_label="numbers", y_label="%", alt=alt, log_x=True
     ),
     "lines": lambda alt: plots.lines(
         {"a": ([1, 2, 3], [3, 2, 1])}, x_label="epoch", y_label="loss (nats)", alt=alt, log_y=True
@@ -103,7 +112,7 @@ def test_axes_have_labels_and_lines_differ_in_more_than_colour():
     drawn = [bars.lines[0] for bars in axis.containers]
     looks = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn]
     assert all(len(set(values)) == len(drawn) == 2 for values in zip(*looks, strict=True))
-    for name in ("history", "lines", "confusion", "matrix", "roc"):
+    for name in ("history", "lines", "scatter", "confusion", "matrix", "roc"):
         for axis in MAKERS[name](ALT).figure.axes:
             assert axis.get_xlabel() and axis.get_ylabel()
 
@@ -121,6 +130,26 @@ def test_no_line_is_left_out_silently():
     with pytest.raises(InputError, match=r"7 lines.*at most 6"):
         series = {f"line {i}": ([1], [2]) for i in range(7)}
         plots.lines(series, x_label="x", y_label="y", alt=ALT)
+
+
+def test_points_of_one_place_stand_side_by_side():
+    [axis] = MAKERS["scatter"](ALT).figure.axes
+    drawn = [bars.lines[0] for bars in axis.containers]
+    assert len({line.get_marker() for line in drawn}) == 3
+    shown = [line.get_transform().transform(line.get_xydata())[0] for line in drawn]
+    plain = [axis.transData.transform(line.get_xydata())[0] for line in drawn]
+    head, gradual, full = (a[0] - b[0] for a, b in zip(shown, plain, strict=True))
+    assert head == 0 and gradual == -full < -3  # pixels
+    assert [line.get_ydata().tolist() for line in drawn] == [[93], [95], [96]]
+    low, high = axis.get_ylim()
+    assert low < 92 and 97 < high < 98  # the intervals are inside, and fill the figure
+    assert axis.get_xlim()[0] < 1290 and axis.get_xlim()[1] > 140_458
+
+
+def test_no_point_is_left_out_silently():
+    many = {f"point {i}": (i, Interval(1, 0, 2, 5)) for i in range(11)}
+    with pytest.raises(InputError, match=r"11 points.*at most 10"):
+        plots.scatter(many, x_label="x", y_label="y", alt=ALT)
 
 
 def test_no_picture_is_left_out_silently():

@@ -11,6 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.transforms import ScaledTranslation
 from torch import Tensor
 
 from transferlab.errors import InputError
@@ -29,6 +30,9 @@ STYLES = (
     {"color": "#E69F00", "marker": "v", "linestyle": "-"},
     {"color": "#56B4E9", "marker": "P", "linestyle": "--"},
 )
+
+
+MARKERS = "os^DvP*X<>"  # for points without lines, where more than six names fit
 
 
 class Plot:
@@ -138,6 +142,48 @@ def bars(
         low, high = min(i.low for i in intervals), max(i.high for i in intervals)
         axis.set_xlim(low - 0.15 * (high - low), high + 0.15 * (high - low))
     _label(axis, x_label, "", title)
+    return Plot(figure, alt)
+
+
+def scatter(
+    points: Mapping[str, tuple[float, Interval]],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+    log_x: bool = False,
+) -> Plot:
+    """Draw one point per entry of `points`, name → (x, y with its interval), such as cost and gain.
+
+    Points with the same x would hide each other; they are moved a little, to stand side by side.
+    """
+    if len(points) > len(MARKERS):
+        raise InputError(f"{len(points)} points in one figure; expected at most {len(MARKERS)}.")
+    figure, [axis] = _axes(width=8)
+    if log_x:
+        axis.set_xscale("log")
+    places = [x for x, _ in points.values()]
+    for number, (name, (x, found)) in enumerate(points.items()):
+        left = places[:number].count(x) - (places.count(x) - 1) / 2  # 3 points: -1, 0, 1
+        beside = ScaledTranslation(9 * left / 72, 0, figure.dpi_scale_trans)  # 9 typographic points
+        axis.errorbar(
+            x,
+            found.mean,
+            [[found.mean - found.low], [found.high - found.mean]],
+            label=name,
+            transform=axis.transData + beside,
+            color=STYLES[number % len(STYLES)]["color"],
+            marker=MARKERS[number],
+            markersize=7,
+            linestyle="",
+            capsize=3,
+        )
+        axis.update_datalim([(x, found.low), (x, found.high)])  # a moved point does not count
+    axis.margins(x=0.12)
+    axis.autoscale_view()
+    _label(axis, x_label, y_label, title)
+    figure.legend(loc="outside right center", fontsize=11, frameon=False)
     return Plot(figure, alt)
 
 
