@@ -52,6 +52,15 @@ MAKERS = {
     "lines": lambda alt: plots.lines(
         {"a": ([1, 2, 3], [3, 2, 1])}, x_label="epoch", y_label="loss (nats)", alt=alt, log_y=True
     ),
+    "paths": lambda alt: plots.paths(
+        lambda x, y: x**2 + 10 * y**2,
+        {"descent": np.array([[2.0, 1.0], [1.0, 0.5], [0.5, 0.2]])},
+        x_range=(-3, 3),
+        y_range=(-2, 2),
+        x_label="first weight",
+        y_label="second weight",
+        alt=alt,
+    ),
     "history": lambda alt: plots.history(training(), alt=alt),
     "history without validation": lambda alt: plots.history(History([3], [1.0]), alt=alt),
     "images": lambda alt: plots.images(digits().x[:20], [str(i) for i in range(20)], alt=alt),
@@ -112,7 +121,7 @@ def test_axes_have_labels_and_lines_differ_in_more_than_colour():
     drawn = [bars.lines[0] for bars in axis.containers]
     looks = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn]
     assert all(len(set(values)) == len(drawn) == 2 for values in zip(*looks, strict=True))
-    for name in ("history", "lines", "scatter", "confusion", "matrix", "roc"):
+    for name in ("history", "lines", "scatter", "paths", "confusion", "matrix", "roc"):
         for axis in MAKERS[name](ALT).figure.axes:
             assert axis.get_xlabel() and axis.get_ylabel()
 
@@ -225,3 +234,14 @@ def test_a_ranking_has_a_row_per_model_and_shows_noise_where_it_was_measured():
     assert points.get_xdata().tolist() == [0.8, 0.9]
     assert logme.get_ylim() == (1.5, -0.5)  # the first model stands on top
     assert plots.ranking(["a", "b"], PANELS, noise={}, alt=ALT).figure.legends == []
+
+
+def test_a_path_lies_over_the_surface_where_its_points_are():
+    [axis] = MAKERS["paths"](ALT).figure.axes
+    [line] = axis.get_lines()
+    assert line.get_xydata().tolist() == [[2.0, 1.0], [1.0, 0.5], [0.5, 0.2]]
+    assert line.get_label() == "descent"
+    [contours] = axis.collections
+    circle = max(contours.get_paths(), key=lambda path: len(path.vertices))
+    heights = circle.vertices[:, 0] ** 2 + 10 * circle.vertices[:, 1] ** 2
+    assert np.ptp(heights) < 0.05 * heights.mean()  # a contour is a line of equal height

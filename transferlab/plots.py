@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,6 +207,37 @@ def lines(
         axis.yaxis.set_minor_formatter(NullFormatter())
     _label(axis, x_label, y_label, title)
     axis.legend(fontsize=11, frameon=False)
+    return Plot(figure, alt)
+
+
+def paths(
+    surface: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    series: Mapping[str, np.ndarray],
+    *,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+) -> Plot:
+    """Draw paths over the contour lines of a surface, such as those of optimizers over a loss.
+
+    Args:
+        surface: the height at each point of two grids of coordinates, all of one shape.
+        series: name of each path → its points in order, shape (steps, 2).
+    """
+    figure, [axis] = _axes(width=7, height=4.6)
+    axis.grid(visible=False)
+    x, y = np.meshgrid(np.linspace(*x_range, 200), np.linspace(*y_range, 200))
+    height = surface(x, y)
+    levels = height.min() + np.ptp(height) * np.linspace(0, 1, 12) ** 3  # denser near the lowest
+    axis.contour(x, y, height, levels=levels, colors="gray", linewidths=0.7, alpha=0.7)
+    for (name, points), style in _styled(series):
+        axis.plot(points[:, 0], points[:, 1], label=name, lw=1.8, ms=5, **style)
+    axis.set(xlim=x_range, ylim=y_range)
+    _label(axis, x_label, y_label, title)
+    axis.legend(fontsize=11, frameon=True)
     return Plot(figure, alt)
 
 
