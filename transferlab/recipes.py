@@ -12,7 +12,15 @@ from transferlab.data import fresh_letters, letters
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.evaluate import evaluate
-from transferlab.models import Backbone, load_backbone, narrow_resnet50, save_weights, small_cnn
+from transferlab.models import (
+    Backbone,
+    load_backbone,
+    narrow_inception,
+    narrow_resnet50,
+    narrow_vgg16,
+    save_weights,
+    small_cnn,
+)
 from transferlab.models.weights import SHIPPED, sha256
 from transferlab.pretrain import supervised
 
@@ -26,6 +34,7 @@ class Recipe:
     steps: int
     batch_size: int
     about: str
+    lr: float = 3e-3  # the peak, for Adam
 
 
 RECIPES = {
@@ -34,6 +43,17 @@ RECIPES = {
     ),
     "letters_resnet50": Recipe(
         narrow_resnet50, (3, 32, 32), 1500, 128, "generated letters of 32×32 pixels, fresh too"
+    ),
+    "letters_vgg16": Recipe(
+        narrow_vgg16,
+        (3, 32, 32),
+        2500,
+        128,
+        "generated letters of 32×32 pixels, fresh too",
+        lr=1e-3,  # without batch normalisation 3e-3 is too much: it stays at guessing
+    ),
+    "letters_inception": Recipe(
+        narrow_inception, (3, 32, 32), 1500, 128, "generated letters of 32×32 pixels, fresh too"
     ),
 }
 
@@ -63,7 +83,15 @@ def make_checkpoint(
     with seeded(seed):
         model = recipe.architecture(len(source.classes), recipe.shape)
     steps = recipe.steps if steps is None else steps
-    supervised(model, source, steps=steps, batch_size=recipe.batch_size, seed=seed, device=device)
+    supervised(
+        model,
+        source,
+        steps=steps,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        seed=seed,
+        device=device,
+    )
 
     folder = SHIPPED if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +115,7 @@ def make_checkpoint(
         "seed": seed,
         "steps": steps,
         "batch_size": recipe.batch_size,
+        "lr": recipe.lr,
         "metrics": {
             "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
             "loss": round(found.loss, 4),

@@ -7,7 +7,15 @@ import torch
 
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, digits
-from transferlab.models import Normalize, mlp, narrow_resnet50, resnet20, small_cnn
+from transferlab.models import (
+    Normalize,
+    mlp,
+    narrow_inception,
+    narrow_resnet50,
+    narrow_vgg16,
+    resnet20,
+    small_cnn,
+)
 
 
 @pytest.mark.parametrize(
@@ -18,6 +26,10 @@ from transferlab.models import Normalize, mlp, narrow_resnet50, resnet20, small_
         (mlp, (1, 28, 28), 64),
         (resnet20, (3, 32, 32), 64),
         (narrow_resnet50, (3, 32, 32), 256),
+        (narrow_vgg16, (3, 32, 32), 64),
+        (narrow_vgg16, (1, 64, 48), 64),
+        (narrow_inception, (3, 32, 32), 256),
+        (narrow_inception, (1, 23, 48), 256),
     ],
 )
 def test_shapes(build, shape, width):
@@ -88,7 +100,8 @@ def test_a_head_follows_its_features(each_device):
 
 
 def test_every_parameter_gets_a_gradient(each_device):
-    for model in (small_cnn(), narrow_resnet50(), resnet20(), mlp(10, (1, 8, 8))):
+    narrow = (narrow_resnet50(), narrow_vgg16(), narrow_inception())
+    for model in (small_cnn(), *narrow, resnet20(), mlp(10, (1, 8, 8))):
         model.to(each_device)
         x = torch.rand(4, *model.shape, device=each_device)
         model(x).square().sum().backward()

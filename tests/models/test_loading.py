@@ -192,6 +192,7 @@ def test_every_classifier_of_torchvision_has_a_name():
     names = backbone_names()
     assert {"vgg16", "resnet18", "resnet50", "inception_v3", "mobilenet_v2"} < set(names)
     assert {"mlp", "small_cnn", "resnet20", "narrow_resnet50"} < set(names)
+    assert {"narrow_vgg16", "narrow_inception"} < set(names)
     assert not [name for name in names if "rcnn" in name or "deeplab" in name]
 
 
@@ -200,7 +201,14 @@ def test_every_classifier_of_torchvision_has_a_name():
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("small_cnn", 8), ("narrow_resnet50", 32), ("resnet18", 32), ("googlenet", 32)],
+    [
+        ("small_cnn", 8),
+        ("narrow_resnet50", 32),
+        ("narrow_vgg16", 32),
+        ("narrow_inception", 32),
+        ("resnet18", 32),
+        ("googlenet", 32),
+    ],
 )
 def test_what_is_saved_is_read_back(tmp_path, name, size):
     model = load_backbone(name, num_classes=3, size=size, seed=1)
@@ -255,6 +263,8 @@ def test_the_checkpoint_of_fit_is_a_file_of_weights(tmp_path):
             r"weights 'IMAGENET1K_V7' are neither a file nor one of IMAGENET1K_V1, DEFAULT\.",
         ),
         ({"name": "small_cnn", "weights": "leters"}, r"'leters'.*no shipped checkpoint.*letters"),
+        ({"name": "narrow_vgg16", "num_classes": 2, "size": 31}, r"least 32 pixels; found \(3, 31"),
+        ({"name": "narrow_inception", "num_classes": 2, "size": 22}, r"least 23 pixels; found"),
         ({"name": "mlp", "weights": "letters"}, r"'letters' belong to small_cnn, not to mlp"),
         ({"name": "resnet18", "weights": "letters"}, r"'letters' are neither a file nor one of"),
         ({"name": "small_cnn", "weights": "no/such.pth"}, r"'no/such\.pth': there is no such file"),

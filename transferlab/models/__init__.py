@@ -4,10 +4,12 @@ from transferlab.models.autoencoder import Autoencoder, MaskedAutoencoder
 from transferlab.models.backbone import Backbone, Normalize
 from transferlab.models.encoder import Encoder, Projector
 from transferlab.models.gan import GAN, Discriminator, Generator
+from transferlab.models.inception import narrow_inception
 from transferlab.models.loading import backbone_names, load_backbone, save_weights
 from transferlab.models.lora import LoRA, add_lora, has_lora, load_lora, merge_lora, save_lora
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
+from transferlab.models.vgg import narrow_vgg16
 from transferlab.models.weights import card, read_weights, shipped
 
 __all__ = [
@@ -29,7 +31,9 @@ __all__ = [
     "load_lora",
     "merge_lora",
     "mlp",
+    "narrow_inception",
     "narrow_resnet50",
+    "narrow_vgg16",
     "read_weights",
     "resnet20",
     "save_lora",

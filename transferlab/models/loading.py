@@ -11,10 +11,12 @@ from torch import Tensor
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
+from transferlab.models.inception import narrow_inception
 from transferlab.models.lora import has_lora
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.torchvision_models import torchvision_backbone, torchvision_names
+from transferlab.models.vgg import narrow_vgg16
 from transferlab.models.weights import (
     SHIPPED,
     card,
@@ -31,6 +33,8 @@ OWN = {
     "small_cnn": small_cnn,
     "resnet20": resnet20,
     "narrow_resnet50": narrow_resnet50,
+    "narrow_vgg16": narrow_vgg16,
+    "narrow_inception": narrow_inception,
 }
 
 
