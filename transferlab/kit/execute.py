@@ -63,7 +63,10 @@ class PeakMemory(threading.Thread):
             total = 0
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):  # it has just ended
-                    total += process.memory_info().rss
+                    memory = process.memory_full_info()
+                    # Linux tells the proportional size: libraries that several processes share
+                    # count once, and not once for each of them.
+                    total += getattr(memory, "pss", memory.rss)
             self.bytes = max(self.bytes, total)
 
     def stop(self) -> float:
