@@ -123,6 +123,31 @@ def test_named_weights_come_from_the_folder_of_weights(tmp_path, monkeypatch):
         load_backbone("mobilenet_v2", weights="IMAGENET1K_V2", num_classes=2)
 
 
+RECIPES = {
+    "vgg16": {},
+    "resnet50": {},
+    "inception_v3": {"init_weights": False, "transform_input": True},
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@torch.inference_mode()
+def test_the_networks_of_the_recipes_from_the_folder_of_torch(name, tmp_path, monkeypatch):
+    """Their real weights cannot be had without a network: a file in torchvision's layout can."""
+    theirs = randomised(name, **RECIPES[name])
+    file = write(theirs, tmp_path / "torch" / "hub" / "checkpoints" / f"{name}.pth")
+    version = torchvision.models.get_model_weights(name).IMAGENET1K_V1
+    monkeypatch.setattr(type(version), "url", property(lambda self: f"https://x/{file.name}"))
+    ours = load_backbone(name, "IMAGENET1K_V1").eval()
+    file.unlink()  # VGG-16 takes half a gigabyte
+    assert ours.weights == "IMAGENET1K_V1" and ours.num_classes == 1000
+    x = version.transforms()(picture())[None]
+    found = ours(ours.transform(picture())[None].float() / 255)
+    torch.testing.assert_close(found, theirs(x), rtol=0, atol=0)
+    ours.replace_head(2)
+    assert ours(torch.rand(1, *ours.shape)).shape == (1, 2)
+
+
 @pytest.mark.parametrize("name", ["resnet50", "vgg16", "inception_v3", "mobilenet_v2"])
 def test_absent_weights_name_the_file_and_the_folder(name, tmp_path):
     file = Path(torchvision.models.get_model_weights(name).DEFAULT.url).name
