@@ -132,6 +132,21 @@ def test_the_interval_is_drawn_where_it_is():
     assert [segment[:, 1].tolist() for segment in ends] == [[55, 65], [78, 82]]
 
 
+def test_whole_numbers_get_no_ticks_in_between():
+    found = [Interval(1, 0, 2, 5)] * 5
+    figure = plots.curves(range(1, 6), {"a": found}, x_label="x", y_label="y", alt=ALT).figure
+    assert all(float(tick).is_integer() for tick in figure.axes[0].get_xticks())
+
+
+def test_many_names_stand_beside_the_axes():
+    found = [Interval(1, 0, 2, 5)] * 2
+    for names, inside in (("abcd", True), ("abcde", False)):
+        series = dict.fromkeys(names, found)
+        figure = plots.curves([1, 2], series, x_label="x", y_label="y", alt=ALT).figure
+        assert (figure.axes[0].get_legend() is not None) == inside
+        assert (len(figure.legends) == 0) == inside
+
+
 def test_no_line_is_left_out_silently():
     many = {f"line {i}": SERIES["scratch"] for i in range(7)}
     with pytest.raises(InputError, match=r"7 lines.*at most 6"):

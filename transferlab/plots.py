@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
 from torch import Tensor
 
@@ -75,6 +75,15 @@ def _label(axis: Axes, x: str, y: str, title: str = "") -> None:
     axis.set_title(title, fontsize=13)
 
 
+def _legend(figure: Figure, axis: Axes) -> None:
+    """Name the lines: inside, where there is room; beside the axes when they are many."""
+    handles, names = axis.get_legend_handles_labels()
+    if len(names) > 4:
+        figure.legend(handles, names, loc="outside right center", fontsize=11, frameon=False)
+    else:
+        axis.legend(fontsize=11, frameon=False)
+
+
 def _styled(series: Mapping) -> list[tuple[tuple, dict]]:
     """Give each line a style of its own."""
     if len(series) > len(STYLES):
@@ -109,8 +118,10 @@ def curves(
         axis.set_xscale("log")
         axis.set_xticks(list(x), labels=[f"{value:g}" for value in x])
         axis.minorticks_off()
+    elif all(float(value).is_integer() for value in x):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no block 1.5
     _label(axis, x_label, y_label, title)
-    axis.legend(fontsize=11, frameon=False)
+    _legend(figure, axis)
     return Plot(figure, alt)
 
 
@@ -206,7 +217,7 @@ def lines(
         axis.yaxis.set_major_formatter("{x:g}")  # 0.2 reads better than 2×10⁻¹
         axis.yaxis.set_minor_formatter(NullFormatter())
     _label(axis, x_label, y_label, title)
-    axis.legend(fontsize=11, frameon=False)
+    _legend(figure, axis)
     return Plot(figure, alt)
 
 
