@@ -187,6 +187,17 @@ def test_a_false_fact_or_a_value_above_its_limit_raises():
             found.show()
 
 
+def test_a_column_without_entries_is_left_out():
+    found = claims()
+    found.fact("the head is new", True)
+    assert repr(found.show()).splitlines()[0].split() == ["claim", "holds"]
+    found.positive("it helps", UP, "points")
+    assert "target" not in repr(found.show())
+    found.positive("it helps more", UP, "points", target=12)
+    assert "≥ 12" in repr(found.show())
+    assert repr(claims().show()).startswith("claim")
+
+
 def test_the_target_is_shown_and_not_asserted():
     found = claims()
     found.positive("it helps", UP, "points", target=1000)

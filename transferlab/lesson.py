@@ -152,31 +152,32 @@ class ClaimsTable:
     def __init__(self, claims: Sequence[Claim]) -> None:
         self.claims = list(claims)
 
-    def _rows(self) -> list[tuple[str, ...]]:
-        rows = []
+    def _table(self) -> list[tuple[str, ...]]:
+        """Return the header and a row per claim; a column that says nothing is left out."""
+        table = [("claim", "mean [95 % interval]", "target", "seeds", "holds")]
         for claim in self.claims:
             target = "" if claim.target is None else f"≥ {claim.target:g}"
             runs = "" if claim.found is None else str(claim.found.n)
             holds = "yes" if claim.holds else "no"
-            rows.append((claim.name, claim.measured, target, runs, holds))
-        return rows
-
-    HEADER = ("claim", "mean [95 % interval]", "target", "seeds", "holds")
+            table.append((claim.name, claim.measured, target, runs, holds))
+        columns = [c for c in zip(*table, strict=True) if any(c[1:]) or not self.claims]
+        return list(zip(*columns, strict=True))
 
     def __repr__(self) -> str:
-        table = [self.HEADER, *self._rows()]
-        widths = [max(len(row[column]) for row in table) for column in range(len(self.HEADER))]
+        table = self._table()
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         text = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in table
         ]
-        return "\n".join([text[0], "-" * (sum(widths) + 8), *text[1:]])
+        return "\n".join([text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None):
-        head = "".join(f"<th>{name}</th>" for name in self.HEADER)
+        header, *rows = self._table()
+        head = "".join(f"<th>{name}</th>" for name in header)
         body = "".join(
             "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>"
-            for row in self._rows()
+            for row in rows
         )
         html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         records = [
