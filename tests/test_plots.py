@@ -52,6 +52,13 @@ MAKERS = {
     "lines": lambda alt: plots.lines(
         {"a": ([1, 2, 3], [3, 2, 1])}, x_label="epoch", y_label="loss (nats)", alt=alt, log_y=True
     ),
+    "scaling": lambda alt: plots.scaling(
+        {"measured": ([100, 10_000], SERIES["scratch"])},
+        {"power law": ([100, 10_000], [60, 80])},
+        x_label="pool (images)",
+        y_label="error (%)",
+        alt=alt,
+    ),
     "paths": lambda alt: plots.paths(
         lambda x, y: x**2 + 10 * y**2,
         {"descent": np.array([[2.0, 1.0], [1.0, 0.5], [0.5, 0.2]])},
@@ -121,7 +128,7 @@ def test_axes_have_labels_and_lines_differ_in_more_than_colour():
     drawn = [bars.lines[0] for bars in axis.containers]
     looks = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in drawn]
     assert all(len(set(values)) == len(drawn) == 2 for values in zip(*looks, strict=True))
-    for name in ("history", "lines", "scatter", "paths", "confusion", "matrix", "roc"):
+    for name in ("history", "lines", "scatter", "scaling", "paths", "confusion", "matrix", "roc"):
         for axis in MAKERS[name](ALT).figure.axes:
             assert axis.get_xlabel() and axis.get_ylabel()
 
@@ -168,6 +175,23 @@ def test_points_of_one_place_stand_side_by_side():
     low, high = axis.get_ylim()
     assert low < 92 and 97 < high < 98  # the intervals are inside, and fill the figure
     assert axis.get_xlim()[0] < 1290 and axis.get_xlim()[1] > 140_458
+
+
+def test_a_power_law_is_a_straight_line_through_points_that_are_not_joined():
+    x = np.array([100, 1_000, 10_000])
+    y = 500 * x**-0.5
+    [axis] = plots.scaling(
+        {"measured": (x, [Interval(v, v - 1, v + 1, 5) for v in y])},
+        {"power law": (x, y)},
+        x_label="pool (images)",
+        y_label="error (%)",
+        alt=ALT,
+    ).figure.axes
+    assert axis.containers[0].lines[0].get_linestyle() == "None"
+    fit = axis.lines[-1]
+    assert fit.get_marker() in ("", "None")
+    shown = fit.get_transform().transform(fit.get_xydata())
+    assert np.allclose(np.diff(shown, n=2, axis=0), 0)  # pixels: equal steps along both axes
 
 
 def test_no_point_is_left_out_silently():

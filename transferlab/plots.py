@@ -221,6 +221,40 @@ def lines(
     return Plot(figure, alt)
 
 
+def scaling(
+    points: Mapping[str, tuple[Sequence[float], Sequence[Interval]]],
+    fits: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+) -> Plot:
+    """Draw measured points and fitted curves on two logarithmic axes: a power law is straight.
+
+    Args:
+        points: name → (x, one interval per x); drawn without lines between them.
+        fits: name → (x, y); drawn as a line without markers.
+    """
+    figure, [axis] = _axes()
+    styled = _styled({**points, **fits})
+    for (name, (x, intervals)), style in styled[: len(points)]:
+        mean = [i.mean for i in intervals]
+        error = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
+        look = {**style, "linestyle": ""}
+        axis.errorbar(x, mean, error, label=name, capsize=3, markersize=7, **look)
+    for (name, (x, y)), style in styled[len(points) :]:
+        axis.plot(x, y, label=name, lw=2, **{**style, "marker": ""})
+    axis.set(xscale="log", yscale="log")
+    axis.xaxis.set_major_formatter("{x:,.0f}")
+    axis.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter(NullFormatter())
+    _label(axis, x_label, y_label, title)
+    _legend(figure, axis)
+    return Plot(figure, alt)
+
+
 def paths(
     surface: Callable[[np.ndarray, np.ndarray], np.ndarray],
     series: Mapping[str, np.ndarray],
