@@ -15,6 +15,7 @@ from toy_course import write_lesson
 
 from transferlab.kit import run
 from transferlab.kit.lessons import find_lessons
+from transferlab.kit.progress import cores_used
 from transferlab.kit.results import LIMITS, Result
 
 PNG = (
@@ -148,6 +149,27 @@ def test_the_report_shows_figures_claims_and_errors_and_needs_no_network(toy: To
         assert "http://" not in text.replace("http://192.0.2.1", "").replace("http-equiv", "")
         assert "https://" not in text
     assert "01_a/01_good.html" in page
+
+
+def test_the_longest_lesson_goes_first(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for name in ("01_a/01_short", "01_a/02_long", "01_a/03_unknown"):
+        write_lesson(tmp_path / "course", name, "x = 1")
+    usual = {"01_a/01_short": 1.0, "01_a/02_long": 2.0}
+    lessons = find_lessons(tmp_path / "course")
+    results = run.run_lessons(
+        lessons, "smoke", jobs=1, build=tmp_path / "build", usual_seconds=usual
+    )
+    lines = capsys.readouterr().out.splitlines()
+    started = [line.split("/")[1] for line in lines if line.startswith("start")]
+    assert started == ["02_long", "01_short", "03_unknown"]
+    assert [result.lesson for result in results] == lessons  # the table keeps the course's order
+
+
+def test_the_last_line_says_how_many_lessons_ran_at_once() -> None:
+    results = [Result(None, LIMITS["smoke"], seconds=seconds) for seconds in (50.0, 40.0)]
+    assert cores_used(results, 60.0) == (
+        "2 lessons, 1 min 30 s in all, done in 1 min 00 s: 1.50 lessons at once"
+    )
 
 
 def test_a_lesson_that_hangs_is_ended(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

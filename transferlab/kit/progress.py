@@ -123,3 +123,16 @@ def table(results: Sequence[Result]) -> str:
         for row in rows
     ]
     return "\n".join([lines[0], "-" * (sum(widths) + 8), *lines[1:]])
+
+
+def cores_used(results: Sequence[Result], wall: float) -> str:
+    """Return a line that says how many lessons ran side by side, on average.
+
+    Args:
+        wall: seconds from the start of the first lesson to the end of the last.
+    """
+    total = sum(r.seconds for r in results)
+    return (
+        f"{len(results)} lessons, {duration(total)} in all, done in {duration(wall)}: "
+        f"{total / max(wall, 0.1):.2f} lessons at once"
+    )

@@ -49,7 +49,8 @@ def run_lessons(
             may fill the memory or the GPU.
         threads: threads per lesson. By default the cores are shared out among the jobs.
         build: the folder for the executed notebooks and the report.
-        usual_seconds: the seconds of former runs by lesson, from which the time left is guessed.
+        usual_seconds: the seconds of former runs by lesson. The longest are run first, and the
+            time left is guessed from them.
         timeout: seconds after which a lesson is ended; by default the profile's.
     """
     if profile not in LIMITS:
@@ -63,10 +64,13 @@ def run_lessons(
     environment = _environment(profile, device, threads or max(1, cores // jobs))
 
     results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
-    waiting, running = list(results), []
+    # The longest lessons go first: one that began last would keep a core busy, the others idle.
+    usual = usual_seconds or {}
+    waiting = sorted(results, key=lambda r: usual.get(r.lesson.name, 0), reverse=True)
+    running = []
     report = Report(build / profile, profile, device)
     report.write(results)
-    with Progress(profile, jobs, usual_seconds or {}) as progress:
+    with Progress(profile, jobs, usual) as progress:
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
