@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.data import labels, load, real
+from transferlab.data import SPEAKERS, labels, load, real, spoken_digits
 
 
 @pytest.fixture
@@ -97,6 +97,27 @@ def test_recordings_of_another_kind_are_named(monkeypatch, tmp_path):
     file.rename(folder / "three.wav")
     with pytest.raises(InputError, match=r"three.wav: expected a name like 7_theo_12.wav"):
         load("spoken_digits")
+
+
+def test_recordings_by_speaker(monkeypatch, tmp_path):
+    folder = tmp_path / "spoken_digits"
+    folder.mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    for name in ("3_theo_0", "5_theo_9", "3_george_1"):
+        record(folder / f"{name}.wav", [int(name[0])])
+    assert spoken_digits(["theo"]).y.tolist() == [3, 5]  # the parts of `load` do not matter
+    assert spoken_digits(["george", "theo"]).y.tolist() == [3, 3, 5]
+    with pytest.raises(InputError, match=r"found speakers=\['anna'\]; expected some of george"):
+        spoken_digits(["anna"])
+    with pytest.raises(InputError, match=r"found speakers=\[\]"):
+        spoken_digits([])
+    with pytest.raises(InputError, match="holds no recording for lucas"):
+        spoken_digits(["lucas"])
+
+
+def test_spoken_digits_of_each_speaker(shared_data):
+    for speaker in SPEAKERS:
+        assert spoken_digits([speaker]).y.bincount().tolist() == [15] * 10
 
 
 def test_spoken_digits(shared_data):

@@ -22,15 +22,19 @@ from transferlab.data.files import ImageFolder, csv_file, image_folder
 from transferlab.data.fractals import draw_fractals, fractals, fresh_fractals
 from transferlab.data.letters import draw_letters, fresh_letters, letters
 from transferlab.data.patches import fresh_photos, fresh_textures, photos, textures
-from transferlab.data.real import load
+from transferlab.data.ratings import STARS, Ratings, movielens, ratings
+from transferlab.data.real import SPEAKERS, load, spoken_digits
 from transferlab.data.shapes import Scenes, fresh_shapes, scenes, shapes
 from transferlab.data.tones import fresh_tones, log_mel, speak, spectrograms, tones
 
 __all__ = [
+    "SPEAKERS",
+    "STARS",
     "Batches",
     "FreshDataset",
     "ImageFolder",
     "MemoryDataset",
+    "Ratings",
     "Scenes",
     "Texts",
     "augment",
@@ -57,13 +61,16 @@ __all__ = [
     "licences",
     "load",
     "log_mel",
+    "movielens",
     "photos",
+    "ratings",
     "resize",
     "scenes",
     "shapes",
     "speak",
     "spectrograms",
     "split",
+    "spoken_digits",
     "subset",
     "textures",
     "tones",

@@ -5,7 +5,7 @@ import os
 import re
 import wave
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ TORCHVISION_SETS = {
     "cifar10": ("CIFAR10", "cifar-10-batches-py"),
     "cifar100": ("CIFAR100", "cifar-100-python"),
 }
+SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")  # of the spoken digits
 FOLDERS = ("cifar10_jpg", "hymenoptera", "spoken_digits")
 NAMES = (*TORCHVISION_SETS, *FOLDERS)
 
@@ -52,7 +53,8 @@ def load(name: str, part: str = "train", transform: Callable | None = None) -> D
     if name == "hymenoptera":
         return image_folder(_folder_of(name) / {"test": "val"}.get(part, part), transform)
     if name == "spoken_digits":
-        return _spoken_digits(_folder_of(name), part)
+        # As its authors split it: each speaker's first five recordings of a digit are for testing.
+        return _recordings(_folder_of(name), lambda _, i: (i < 5) == (part == "test"), part)
     packed = data_folder() and data_folder() / "mnist" / "MNIST" / "raw"
     if name == "mnist" and packed and packed.is_dir():
         return _mnist_from_gz(packed, part)
@@ -97,23 +99,44 @@ def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:
     return MemoryDataset(x, y, [str(digit) for digit in range(10)], "mnist")
 
 
-def _spoken_digits(folder: Path, part: str) -> MemoryDataset:
+def spoken_digits(speakers: Sequence[str]) -> MemoryDataset:
+    """Return every recording of these speakers, in the form of `load("spoken_digits")`.
+
+    In the parts that `load` returns, all six speakers are in both. Whoever wants to know how well a
+    network understands a stranger splits by speaker instead.
+
+    Args:
+        speakers: names, such as "george"; those of the data set are in `SPEAKERS`.
+    """
+    folder = _folder_of("spoken_digits")
+    unknown = sorted(set(speakers) - set(SPEAKERS))
+    if unknown or not speakers:
+        raise InputError(
+            f"spoken_digits: found speakers={list(speakers)}; "
+            f"expected some of {', '.join(SPEAKERS)}."
+        )
+    return _recordings(folder, lambda speaker, _: speaker in speakers, ", ".join(speakers))
+
+
+def _recordings(folder: Path, wanted: Callable[[str, int], bool], whose: str) -> MemoryDataset:
     """Read the Free Spoken Digit Dataset (Jackson et al., 2016, CC BY-SA 4.0).
 
-    As its authors split it, each speaker's first five recordings of each digit are for testing.
+    Args:
+        wanted: says of a speaker and the number of a recording whether it is to be read.
+        whose: what is looked for, in words, for the message that there is none.
     """
     sounds, digits = [], []
     for file in sorted(folder.glob("*.wav")):
-        name = re.fullmatch(r"(\d)_[a-z]+_(\d+)", file.stem)
+        name = re.fullmatch(r"(\d)_([a-z]+)_(\d+)", file.stem)
         if name is None:
             raise InputError(f"{file}: expected a name like 7_theo_12.wav: digit, speaker, number.")
-        digit, number = map(int, name.groups())
-        if (number < 5) == (part == "test"):
+        digit, speaker, number = name.groups()
+        if wanted(speaker, int(number)):
             sounds.append(_one_second(file))
-            digits.append(digit)
+            digits.append(int(digit))
     if not sounds:
         raise InputError(
-            f"{folder} holds no recording for {part}; expected files like 7_theo_12.wav."
+            f"{folder} holds no recording for {whose}; expected files like 7_theo_12.wav."
         )
     names = [str(digit) for digit in range(10)]
     return MemoryDataset(torch.stack(sounds), torch.tensor(digits), names, "spoken_digits")

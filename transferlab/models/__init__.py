@@ -7,6 +7,7 @@ from transferlab.models.gan import GAN, Discriminator, Generator
 from transferlab.models.inception import narrow_inception
 from transferlab.models.loading import backbone_names, load_backbone, save_weights
 from transferlab.models.lora import LoRA, add_lora, has_lora, load_lora, merge_lora, save_lora
+from transferlab.models.recurrent import Recurrent, Transcriber, small_gru
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.vgg import narrow_vgg16
@@ -23,6 +24,8 @@ __all__ = [
     "MaskedAutoencoder",
     "Normalize",
     "Projector",
+    "Recurrent",
+    "Transcriber",
     "add_lora",
     "backbone_names",
     "card",
@@ -40,4 +43,5 @@ __all__ = [
     "save_weights",
     "shipped",
     "small_cnn",
+    "small_gru",
 ]
