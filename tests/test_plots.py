@@ -75,6 +75,7 @@ MAKERS = {
     "images with heat maps": lambda alt: plots.images(
         digits().x[:3], "abc", alt=alt, maps=torch.linspace(0, 9, 192).view(3, 8, 8)
     ),
+    "spectrograms": lambda alt: plots.spectrograms(torch.rand(4, 1, 8, 5), "abcd", 0.5, alt=alt),
     "confusion": lambda alt: plots.confusion(evaluation(), alt=alt),
     "matrix": lambda alt: plots.matrix(
         [[1.0, 0.2], [0.3, 0.9], [0.1, 0.0]],
@@ -217,6 +218,18 @@ def test_a_heat_map_is_laid_over_its_image_and_scaled_by_itself():
     drawn = [axis.images for axis in figure.axes[:2]]
     assert [len(layers) for layers in drawn] == [2, 2]
     assert [layers[1].get_clim() for layers in drawn] == [(0, 1), (0, 7)]  # a map of zeros is dark
+
+
+def test_a_spectrogram_has_its_lowest_band_at_the_bottom():
+    x = torch.zeros(2, 1, 8, 5)
+    x[:, :, 0] = 1
+    first, second, empty = plots.spectrograms(x, "ab", 0.5, alt=ALT).figure.axes
+    assert [first.get_title(), second.get_title(), empty.get_visible()] == ["a", "b", False]
+    image = first.images[0]
+    assert image.origin == "lower" and image.get_array()[0].all()
+    assert image.get_extent() == [0, 0.5, 0.5, 8.5]
+    with pytest.raises(InputError, match="2 spectrograms and 1 captions"):
+        plots.spectrograms(x, "a", 0.5, alt=ALT)
 
 
 def test_a_matrix_shows_its_numbers_and_needs_its_names():

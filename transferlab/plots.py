@@ -339,6 +339,30 @@ def images(
     return Plot(figure, alt)
 
 
+def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str) -> Plot:
+    """Draw spectrograms, shape (N, 1, mels, frames) with values in 0..1, three in a row.
+
+    Args:
+        seconds: how long each of them lasts.
+    """
+    if len(x) != len(captions):
+        raise InputError(f"{len(x)} spectrograms and {len(captions)} captions; expected as many.")
+    rows = -(-len(x) // 3)
+    figure = Figure(figsize=(8, 0.4 + 2 * rows), layout="constrained")
+    grid = figure.subplots(rows, 3, squeeze=False, sharex=True, sharey=True)
+    for axis in grid.flat[len(x) :]:
+        axis.set_visible(False)
+    for axis, picture, caption in zip(grid.flat, x.detach().cpu(), captions, strict=False):
+        # Band 1, the lowest, belongs to the bottom.
+        place = (0, seconds, 0.5, len(picture[0]) + 0.5)
+        look = {"cmap": "magma", "vmin": 0, "vmax": 1, "aspect": "auto", "origin": "lower"}
+        axis.imshow(picture[0].numpy(), extent=place, **look)
+        axis.set_title(caption, fontsize=12, pad=3)
+    figure.supxlabel("time (s)", fontsize=12)
+    figure.supylabel("mel band", fontsize=12)
+    return Plot(figure, alt)
+
+
 def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
     """Draw a confusion matrix: rows are true classes, columns what the model said."""
     counts = found.confusion.numpy()

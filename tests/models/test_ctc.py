@@ -65,7 +65,7 @@ def test_the_best_path_is_spelled():
 
 
 def test_the_best_path_need_not_be_the_most_probable_text():
-    """Graves et al., figure 2: blank is best in both frames, yet the text `a` is more probable (0.64)."""
+    """The blank is best in both frames (0.36), yet the text `a` is more probable (0.64)."""
     scores = torch.tensor([[[0.6, 0.4], [0.6, 0.4]]]).log()
     assert greedy_decode(scores) == [[]]
     assert (-ctc_loss(scores, torch.tensor([[1]]))).exp() > 0.36
