@@ -30,6 +30,18 @@ POINTS = {
     "full": (140_458, Interval(96, 95, 97, 5)),
 }
 
+FOUND = [
+    {
+        "boxes": torch.tensor([[2.0, 3.0, 8.0, 12.0]]),
+        "labels": torch.tensor([1]),
+        "scores": torch.tensor([0.75]),
+    },
+    {"boxes": torch.empty(0, 4), "labels": torch.empty(0, dtype=torch.int64)},
+]
+MASK = torch.zeros(1, 8, 8, dtype=torch.int64)
+MASK[0, 1:5, 2:6] = 2  # 16 pixels: numbered
+MASK[0, 7, :3] = 1  # 3 pixels: too few
+
 
 def evaluation():
     return evaluate(small_cnn(), few_shot(digits(), 5), device="cpu")
@@ -75,6 +87,8 @@ MAKERS = {
     "images with heat maps": lambda alt: plots.images(
         digits().x[:3], "abc", alt=alt, maps=torch.linspace(0, 9, 192).view(3, 8, 8)
     ),
+    "boxes": lambda alt: plots.boxes(torch.rand(2, 3, 16, 16), FOUND, FOUND, "ab", alt=alt),
+    "masks": lambda alt: plots.masks(torch.rand(1, 3, 8, 8), {"truth": MASK}, "abc", alt=alt),
     "spectrograms": lambda alt: plots.spectrograms(torch.rand(4, 1, 8, 5), "abcd", 0.5, alt=alt),
     "confusion": lambda alt: plots.confusion(evaluation(), alt=alt),
     "matrix": lambda alt: plots.matrix(
@@ -220,6 +234,41 @@ def test_a_heat_map_is_laid_over_its_image_and_scaled_by_itself():
     assert [layers[1].get_clim() for layers in drawn] == [(0, 1), (0, 7)]  # a map of zeros is dark
 
 
+def test_a_box_is_drawn_around_its_pixels_with_its_name():
+    first, second = MAKERS["boxes"](ALT).figure.axes
+    true, found = first.patches
+    assert [found.get_bbox().extents.tolist(), found.get_linestyle()] == [
+        [1.5, 2.5, 7.5, 11.5],
+        "-",
+    ]
+    assert true.get_linestyle() == "--" and len(second.patches) == 0
+    assert [text.get_text() for text in first.texts] == ["b 0.75"]
+    with pytest.raises(InputError, match="1 images and 2 entries of found; expected one for each"):
+        plots.boxes(torch.rand(1, 3, 8, 8), FOUND, None, "ab", alt=ALT)
+
+
+def test_a_mask_is_numbered_where_there_is_room_and_named_below():
+    plot = MAKERS["masks"](ALT)
+    image, truth = plot.figure.axes
+    assert [text.get_text() for text in image.texts] == ["image"]
+    assert sorted(text.get_text() for text in truth.texts) == ["2", "truth"]
+    [legend] = plot.figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["0 a", "1 b", "2 c"]
+
+
+@pytest.mark.parametrize(
+    ("values", "classes", "message"),
+    [
+        (MASK, "ab", "'truth' hold classes 0 to 2; expected 0 to 1"),
+        (MASK[:, :4], "abc", r"shape \(1, 4, 8\); expected \(1, 8, 8\)"),
+        (MASK, "abcdefghi", "9 classes; expected at most 8"),
+    ],
+)
+def test_odd_masks_are_refused(values, classes, message):
+    with pytest.raises(InputError, match=message):
+        plots.masks(torch.rand(1, 3, 8, 8), {"truth": values}, classes, alt=ALT)
+
+
 def test_a_spectrogram_has_its_lowest_band_at_the_bottom():
     x = torch.zeros(2, 1, 8, 5)
     x[:, :, 0] = 1
@@ -246,6 +295,13 @@ def test_a_roc_curve_starts_at_a_rate_that_a_logarithm_has():
     assert curve.get_xdata().tolist() == [1e-3, 0.1, 1]
     assert curve.get_ydata().tolist() == [1e-3, 0.4, 1]
     assert guessing.get_label() == "guessing"
+
+
+def test_a_roc_curve_on_plain_axes_is_not_changed():
+    [axis] = plots.roc({"a": ([0, 0.1, 1], [0, 0.4, 1])}, alt=ALT, log=False).figure.axes
+    assert (axis.get_xscale(), axis.get_yscale()) == ("linear", "linear")
+    assert list(axis.lines[0].get_xdata()) == [0, 0.1, 1]
+    assert list(axis.lines[1].get_xdata()) == [0, 1]  # guessing
 
 
 def test_images_that_carry_a_gradient_can_be_drawn():

@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import ScaledTranslation
+from skimage.measure import label as measure_label
+from skimage.measure import regionprops
 from torch import Tensor
 
 from transferlab.errors import InputError
@@ -339,6 +343,138 @@ def images(
     return Plot(figure, alt)
 
 
+def boxes(
+    x: Tensor,
+    found: Sequence[Mapping[str, Tensor]],
+    truth: Sequence[Mapping[str, Tensor]] | None,
+    classes: Sequence[str],
+    *,
+    alt: str,
+    columns: int = 4,
+    title: str = "",
+) -> Plot:
+    """Draw the boxes that a detector found, solid, over the true ones, dashed.
+
+    Args:
+        x: images, shape (N, C, H, W), values in 0..1.
+        found: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); without scores
+            only the names are written.
+        truth: for each image boxes and labels; None where nobody knows.
+        classes: the name of each label.
+    """
+    for name, entries in (("found", found), ("truth", truth)):
+        if entries is not None and len(entries) != len(x):
+            raise InputError(
+                f"{len(x)} images and {len(entries)} entries of {name}; expected one for each."
+            )
+    figure, grid = _tiles(-(-len(x) // columns), min(columns, len(x)), 2.1, title)
+    for number, image in enumerate(x):
+        axis = grid[number]
+        _picture(axis, image)
+        if truth is not None:
+            for box in truth[number]["boxes"].tolist():
+                _box(axis, box, color="white", linestyle="--", label="true")
+        scores = found[number].get("scores")
+        named = zip(found[number]["boxes"].tolist(), found[number]["labels"].tolist(), strict=True)
+        for row, (box, label) in enumerate(named):
+            _box(axis, box, color=STYLES[4]["color"], linestyle="-", label="found")
+            text = classes[label] + ("" if scores is None else f" {scores[row]:.2f}")
+            axis.text(
+                *box[:2], text, fontsize=9, va="bottom", clip_on=True, bbox=_PAPER, color="black"
+            )
+    handles = {
+        handle.get_label(): handle for axis in grid for handle in axis.patches if handle.get_label()
+    }
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc="outside lower center",
+        ncols=2,
+        fontsize=11,
+        facecolor="gray",
+    )
+    return Plot(figure, alt)
+
+
+_PAPER = {"facecolor": STYLES[4]["color"], "edgecolor": "none", "pad": 0.8}  # under a name
+
+
+def _box(axis: Axes, box: Sequence[float], **look: str) -> None:
+    x1, y1, x2, y2 = (edge - 0.5 for edge in box)  # imshow puts the middle of pixel 0 at 0
+    axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **look))
+
+
+def _tiles(rows: int, columns: int, side: float, title: str) -> tuple[Figure, list[Axes]]:
+    """Return a grid of empty places for pictures, each `side` inches wide."""
+    size = (side * columns, side * rows + 0.4 + 0.4 * bool(title))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flatten())
+    for axis in grid:
+        axis.axis("off")
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return figure, grid
+
+
+def _picture(axis: Axes, image: Tensor) -> None:
+    picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+    axis.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+
+
+# Background first, in a pale grey; then Okabe and Ito's other colours.
+MASK_COLORS = ("#E8E8E8", *(style["color"] for style in STYLES), "#F0E442")
+
+
+def masks(
+    x: Tensor, rows: Mapping[str, Tensor], classes: Sequence[str], *, alt: str, title: str = ""
+) -> Plot:
+    """Draw images, and below them one row of class maps per entry, such as truth and prediction.
+
+    Each region of ten pixels or more also carries the number of its class, for those who cannot
+    tell the colours.
+
+    Args:
+        x: images, shape (N, C, H, W), values in 0..1.
+        rows: name of each row → the class of each pixel, shape (N, H, W).
+        classes: the names of at most 8 classes, the background first.
+    """
+    if len(classes) > len(MASK_COLORS):
+        raise InputError(f"{len(classes)} classes; expected at most {len(MASK_COLORS)}.")
+    for name, values in rows.items():
+        if values.shape != (len(x), *x.shape[2:]):
+            raise InputError(
+                f"the maps of {name!r} have the shape {tuple(values.shape)}; expected "
+                f"{(len(x), *x.shape[2:])}, as the images."
+            )
+        if values.min() < 0 or values.max() >= len(classes):
+            raise InputError(
+                f"the maps of {name!r} hold classes {int(values.min())} to {int(values.max())}; "
+                f"expected 0 to {len(classes) - 1}."
+            )
+    figure, grid = _tiles(1 + len(rows), len(x), 1.25, title)
+    for axis, image in zip(grid, x, strict=False):
+        _picture(axis, image)
+    colours = ListedColormap(MASK_COLORS[: len(classes)])
+    for row, values in enumerate(rows.values(), start=1):
+        for axis, seen in zip(grid[row * len(x) :], values.cpu().numpy(), strict=False):
+            axis.imshow(seen, cmap=colours, vmin=-0.5, vmax=len(classes) - 0.5)
+            for region in regionprops(measure_label(seen, background=0)):
+                middle = region.coords[len(region.coords) // 2]  # a pixel of it, even of a ring
+                if region.area >= 10:
+                    number = str(seen[tuple(middle)])
+                    axis.text(*middle[::-1], number, ha="center", va="center", fontsize=9)
+    for row, name in enumerate(["image", *rows]):
+        grid[row * len(x)].annotate(
+            name, (-0.08, 0.5), None, "axes fraction", rotation=90, ha="right", va="center"
+        )
+    handles = [
+        Patch(color=color, label=f"{number} {name}")
+        for number, (color, name) in enumerate(zip(MASK_COLORS, classes, strict=False))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
+    return Plot(figure, alt)
+
+
 def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str) -> Plot:
     """Draw spectrograms, shape (N, 1, mels, frames) with values in 0..1, three in a row.
 
@@ -421,19 +557,26 @@ def matrix(
 
 
 def roc(
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, alt: str, title: str = ""
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    alt: str,
+    title: str = "",
+    log: bool = True,
 ) -> Plot:
-    """Draw ROC curves, name → (false positive rates, true positive rates), on logarithmic axes.
+    """Draw ROC curves, name → (false positive rates, true positive rates).
 
-    On plain axes the corner that matters in privacy, few false alarms, cannot be seen.
+    Args:
+        log: logarithmic axes. On plain axes the corner that matters in privacy, few false alarms,
+            cannot be seen.
     """
     figure, [axis] = _axes(width=5.2, height=4.6)
-    smallest = 1e-3
+    smallest = 1e-3 if log else 0.0
     for (name, (fpr, tpr)), style in _styled(series):
         fpr, tpr = (np.clip(rates, smallest, 1) for rates in (fpr, tpr))
         axis.plot(fpr, tpr, label=name, lw=2, ms=5, markevery=max(1, len(fpr) // 12), **style)
     axis.plot([smallest, 1], [smallest, 1], color="gray", lw=1, label="guessing")
-    axis.set(xscale="log", yscale="log")
+    if log:
+        axis.set(xscale="log", yscale="log")
     _label(axis, "false positive rate", "true positive rate", title)
     axis.legend(fontsize=11, frameon=False)
     return Plot(figure, alt)

@@ -9,6 +9,7 @@ import torch
 import torchvision
 from PIL import Image
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 from torchvision.transforms import functional as V
 
 from transferlab.data.places import weights_folders
@@ -58,7 +59,7 @@ def torchvision_backbone(
     version = _version(name, weights, versions, note)
     state, source = None, "random weights"
     if weights is not None:
-        path = _torchvision_file(name, version) if str(weights) in _names(versions) else weights
+        path = torchvision_file(name, version) if str(weights) in _names(versions) else weights
         state, source = read_weights(path, sha256), str(path)
     own_layout = state is not None and is_backbone_layout(state)
 
@@ -140,8 +141,15 @@ def _version(name: str, weights: str | Path | None, versions: type, note: dict[s
     return versions[came_from] if came_from in _names(versions) else next(iter(versions))
 
 
-def _torchvision_file(name: str, version) -> Path:
-    """Return the file of torchvision weights, from the disk or from the network."""
+def torchvision_file(name: str, version: WeightsEnum) -> Path:
+    """Return the file of torchvision weights, from the disk or from the network.
+
+    With neither, an InputError says which file to put where.
+
+    Args:
+        name: the network's name, for the message.
+        version: one of torchvision's weights, such as `ResNet18_Weights.DEFAULT`.
+    """
     file_name = Path(version.url).name
     for folder in weights_folders():
         if (folder / file_name).is_file():
