@@ -20,6 +20,7 @@ from transferlab.data.docstrings import Texts, docstrings, encode, vocabulary
 from transferlab.data.faces import faces
 from transferlab.data.files import ImageFolder, csv_file, image_folder
 from transferlab.data.fractals import draw_fractals, fractals, fresh_fractals
+from transferlab.data.identities import draw_identities, fresh_identities, identities
 from transferlab.data.letters import draw_letters, fresh_letters, letters
 from transferlab.data.patches import fresh_photos, fresh_textures, photos, textures
 from transferlab.data.ratings import STARS, Ratings, movielens, ratings
@@ -43,17 +44,20 @@ __all__ = [
     "digits",
     "docstrings",
     "draw_fractals",
+    "draw_identities",
     "draw_letters",
     "encode",
     "faces",
     "few_shot",
     "fractals",
     "fresh_fractals",
+    "fresh_identities",
     "fresh_letters",
     "fresh_photos",
     "fresh_shapes",
     "fresh_textures",
     "fresh_tones",
+    "identities",
     "image_folder",
     "in_memory",
     "labels",
