@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, fit, load_backbone, pretrain
 from transferlab.data import MemoryDataset, fresh_letters, letters, unlabelled
+from transferlab.data.docstrings import MASK, PADDING, SPECIAL
 from transferlab.device import seeded
 from transferlab.models import (
     GAN,
@@ -19,17 +20,23 @@ from transferlab.models import (
     Backbone,
     Generator,
     MaskedAutoencoder,
+    MaskedLanguageModel,
     Projector,
     mlp,
     small_cnn,
+    text_transformer,
 )
 from transferlab.pretrain import (
     discriminator_loss,
     drop_pixels,
     generator_loss,
+    guess_tokens,
+    hide_tokens,
+    masked_cross_entropy,
     masked_error,
     nt_xent,
     random_patches,
+    random_tokens,
     small_changes,
     squared_error,
 )
@@ -576,3 +583,81 @@ def test_images_of_another_size_get_one_sentence():
     ) as caught:
         train("autoencoder", tiny(), letters(64, size=12))
     assert "\n" not in str(caught.value)
+
+
+# ---- texts ---------------------------------------------------------------------------------------
+
+
+def some_texts(n: int = 50, length: int = 40, vocabulary: int = 30) -> Tensor:
+    """Return token numbers; text i has i % length + 1 real tokens."""
+    with seeded(0):
+        x = torch.randint(len(SPECIAL), vocabulary, (n, length))
+    return x.masked_fill(torch.arange(length) > torch.arange(n)[:, None] % length, PADDING)
+
+
+def test_masked_cross_entropy_by_hand():
+    scores, tokens = random(3, 5), torch.tensor([4, 0, 2])
+    expected = np.mean(
+        [logsumexp(row) - row[y] for row, y in zip(scores.numpy(), tokens, strict=True)]
+    )
+    assert masked_cross_entropy(scores, tokens).item() == pytest.approx(expected)
+    assert masked_cross_entropy(torch.zeros(0, 5), torch.zeros(0, dtype=torch.int64)).item() == 0
+
+
+def test_a_share_of_every_text_is_hidden_and_never_padding():
+    x = some_texts()
+    hidden = random_tokens(x, 0.15)
+    real = x != PADDING
+    assert not (hidden & ~real).any()
+    counts = (0.15 * real.sum(1)).round().clamp(min=1).long()
+    assert torch.equal(hidden.sum(1), counts)
+    assert not random_tokens(torch.zeros(2, 5, dtype=torch.int64), 0.15).any()
+    places = torch.stack([random_tokens(x[39:40], 0.15)[0] for _ in range(400)]).float().mean(0)
+    assert places.min() > 0.05 and places.max() < 0.3  # every place has the same chance
+    with pytest.raises(InputError, match=r"share=1\.5"):
+        random_tokens(x, 1.5)
+
+
+def test_hidden_tokens_are_masks_random_words_or_left_alone():
+    """80 %, 10 %, 10 %; a random word is the right one in one of 27 cases."""
+    with seeded(0):
+        x = torch.randint(len(SPECIAL), 30, (200, 100))
+        hidden = torch.rand(x.shape) < 0.5
+        shown = hide_tokens(x, hidden, 30)
+    assert torch.equal(shown[~hidden], x[~hidden])
+    masks = (shown[hidden] == MASK).float().mean().item()
+    same = (shown[hidden] == x[hidden]).float().mean().item()
+    assert masks == pytest.approx(0.8, abs=0.02)
+    assert same == pytest.approx(0.1 + 0.1 / 27, abs=0.02)
+    assert shown.min() >= MASK and shown.max() < 30  # no padding, and nothing unknown
+
+
+def test_only_hidden_tokens_count():
+    """The loss does not see what the network says elsewhere: their scores are never computed."""
+    with seeded(0):
+        network = MaskedLanguageModel(text_transformer(1, (40,), 30, dropout=0.0))
+    x = some_texts(8)
+    with seeded(1):
+        found = guess_tokens(0.15)(network, (x, x[:, 0]))
+    with seeded(1):
+        hidden = random_tokens(x, 0.15)
+        shown = hide_tokens(x, hidden, 30)
+    scores = network.features.tokens(shown) @ network.features.token.weight.T
+    expected = F.cross_entropy(scores[hidden], x[hidden])
+    assert found.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_masked_tokens_learns_a_language_of_two_words():
+    """Texts repeat one of two words: the neighbours tell the hidden one."""
+    x = torch.tensor([3, 4]).repeat(32)[:, None].repeat(1, 8)
+    with seeded(0):
+        model = text_transformer(2, (8,), 5, width=16, heads=2, layers=1, dropout=0.0)
+    before = copy.deepcopy(model)
+    options = {"batch_size": 32, "lr": 1e-2, "device": "cpu", "progress": False}
+    history = pretrain.masked_tokens(model, unlabelled(x), steps=120, **options)
+    # One word of eight is hidden. Every tenth of these becomes a random word, which tells nothing
+    # away either: the seven others do.
+    assert history.loss[-1] < 0.1 < math.log(2) < history.loss[0]
+    assert equal(model.head, before.head)  # the head is not touched
+    with pytest.raises(InputError, match="small_cnn does not read texts"):
+        pretrain.masked_tokens(small_cnn(2), unlabelled(x), steps=1)

@@ -1,4 +1,4 @@
-"""Pre-training: six ways to learn features. One loop for all; what differs is the loss.
+"""Pre-training: seven ways to learn features. One loop for all; what differs is the loss.
 
 | objective     | labels | the network learns to                                       |
 | ------------- | ------ | ----------------------------------------------------------- |
@@ -7,6 +7,7 @@
 | `denoising`   | no     | repair an image                                             |
 | `masked`      | no     | complete an image of which parts are hidden                 |
 | `contrastive` | no     | find another view of the same image among many images       |
+| `masked_tokens` | no   | complete a text of which words are hidden                   |
 | `gan`         | no     | tell real images from those that another network makes up   |
 
 Each takes a backbone and trains its features in place. All but the first ignore the labels and do
@@ -28,9 +29,19 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from transferlab.data import augment
+from transferlab.data.docstrings import MASK, PADDING, SPECIAL
 from transferlab.device import seeded
 from transferlab.errors import InputError
-from transferlab.models import GAN, Autoencoder, Backbone, Generator, MaskedAutoencoder, Projector
+from transferlab.models import (
+    GAN,
+    Autoencoder,
+    Backbone,
+    Generator,
+    MaskedAutoencoder,
+    MaskedLanguageModel,
+    Projector,
+    TextBackbone,
+)
 from transferlab.train import Batch, History, LossFunction, cross_entropy, fit
 
 Change = Callable[[Tensor], Tensor]  # makes other images of a batch of images
@@ -64,6 +75,17 @@ def masked_error(output: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
     # Multiplied, not selected with output[hidden]: a GPU would have to wait for the count.
     squares = (_full_precision(output) - target).square() * hidden
     return squares.sum() / (hidden.sum() * target.shape[1])
+
+
+def masked_cross_entropy(scores: Tensor, tokens: Tensor) -> Tensor:
+    """Return the mean of −log p(token), over the hidden tokens.
+
+    Args:
+        scores: of every token of the vocabulary, shape (hidden, vocabulary).
+        tokens: the hidden tokens, shape (hidden,). There may be none; then the loss is 0.
+    """
+    total = F.cross_entropy(_full_precision(scores), tokens, reduction="sum")
+    return total / max(len(tokens), 1)
 
 
 def nt_xent(one: Tensor, two: Tensor, temperature: float = 0.5) -> Tensor:
@@ -142,6 +164,41 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
 def drop_pixels(x: Tensor, share: float = 0.25) -> Tensor:
     """Set a share of each image's pixels, in random places, to 0."""
     return x.masked_fill(random_patches(x, 1, share), 0)
+
+
+def random_tokens(x: Tensor, share: float) -> Tensor:
+    """Choose tokens to hide: in every text that share of its tokens, rounded, at least one.
+
+    Args:
+        x: token numbers, shape (N, L); padding is never chosen.
+
+    Returns:
+        A tensor of shape (N, L), True where a token is chosen.
+    """
+    if not 0 < share < 1:
+        raise InputError(f"share={share}: expected a share of the tokens between 0 and 1.")
+    real = x != PADDING
+    count = (share * real.sum(dim=1, keepdim=True)).round().clamp(min=1)
+    order = torch.rand(x.shape).to(x.device).masked_fill(~real, 2)  # padding comes last
+    ranks = order.argsort(dim=1).argsort(dim=1)
+    return (ranks < count) & real
+
+
+def hide_tokens(x: Tensor, hidden: Tensor, vocabulary: int) -> Tensor:
+    """Return texts in which 80 % of the hidden tokens are masks and 10 % are random words.
+
+    The last 10 % stay as they are. After pre-training there are no masks any more; a network that
+    had learned to listen to masks only would not be prepared for real words.
+
+    Args:
+        x: token numbers, shape (N, L).
+        hidden: shape (N, L), True where a token is to be guessed.
+        vocabulary: how many tokens there are.
+    """
+    how = torch.rand(x.shape).to(x.device)
+    words = torch.randint(len(SPECIAL), vocabulary, x.shape).to(x.device)
+    x = torch.where(hidden & (how < 0.8), MASK, x)
+    return torch.where(hidden & (how >= 0.9), words, x)
 
 
 # The default views of `contrastive`. No mirroring: a mirrored letter is another letter.
@@ -264,6 +321,48 @@ def masked(
     with seeded(seed):
         network = MaskedAutoencoder(model)
     return _minimise(complete, network, data, steps, batch_size, lr, seed, options)
+
+
+def masked_tokens(
+    model: TextBackbone,
+    data: Dataset,
+    *,
+    steps: int,
+    share: float = 0.15,
+    batch_size: int = 64,
+    lr: float = 3e-3,
+    seed: int = 0,
+    **options: Any,
+) -> History:
+    """Minimise −log p(token | the text with hidden tokens), the mean over the hidden tokens only.
+
+    Args:
+        data: texts as numbers, as `data.encode` returns them.
+        share: how many tokens of each text are hidden.
+
+    Source: Devlin, Chang, Lee and Toutanova, BERT: Pre-training of Deep Bidirectional Transformers
+    for Language Understanding (2019).
+    """
+    if not isinstance(model, TextBackbone):
+        raise InputError(
+            f"masked_tokens hides words, but {getattr(model, 'name', type(model).__name__)} does "
+            "not read texts; expected a model of text_transformer."
+        )
+
+    network = MaskedLanguageModel(model)
+    return _minimise(guess_tokens(share), network, data, steps, batch_size, lr, seed, options)
+
+
+def guess_tokens(share: float = 0.15) -> LossFunction:
+    """Return the loss of `masked_tokens`, a function of a MaskedLanguageModel and a batch."""
+
+    def guess(network: nn.Module, batch: Batch) -> Tensor:
+        x, _ = batch
+        hidden = random_tokens(x, share)
+        shown = hide_tokens(x, hidden, network.features.token.num_embeddings)
+        return masked_cross_entropy(network(shown, hidden), x[hidden])
+
+    return guess
 
 
 def contrastive(

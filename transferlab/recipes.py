@@ -5,24 +5,34 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from transferlab.data import fresh_letters, letters
+from transferlab.data import (
+    docstrings,
+    encode,
+    fresh_letters,
+    letters,
+    unlabelled_docstrings,
+    vocabulary,
+)
 from transferlab.device import seeded
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluate
+from transferlab.evaluate import evaluate, mean_loss
 from transferlab.models import (
     Backbone,
+    MaskedLanguageModel,
     load_backbone,
     narrow_inception,
     narrow_resnet50,
     narrow_vgg16,
     save_weights,
     small_cnn,
+    text_transformer,
 )
 from transferlab.models.weights import SHIPPED, sha256
-from transferlab.pretrain import supervised
+from transferlab.pretrain import guess_tokens, masked_tokens, supervised
 
 
 @dataclass(frozen=True)
@@ -30,7 +40,7 @@ class Recipe:
     """How a shipped checkpoint was made."""
 
     architecture: Callable[..., Backbone]
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     steps: int
     batch_size: int
     about: str
@@ -55,7 +65,16 @@ RECIPES = {
     "letters_inception": Recipe(
         narrow_inception, (3, 32, 32), 1500, 128, "generated letters of 32×32 pixels, fresh too"
     ),
+    "docstrings": Recipe(
+        text_transformer,
+        (32,),
+        8000,
+        64,
+        "passages of the documentation inside the installed packages, without labels and without "
+        "the modules that are for testing",
+    ),
 }
+WORDS = 2048  # in the vocabulary of "docstrings"
 
 
 def make_checkpoint(
@@ -78,11 +97,56 @@ def make_checkpoint(
     if name not in RECIPES:
         raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
+    steps = recipe.steps if steps is None else steps
+    pretrain, measure = (
+        (_masked_tokens, _on_docstrings) if name == "docstrings" else (_supervised, _on_letters)
+    )
+    model, facts = pretrain(recipe, steps, seed, device)
+
+    folder = SHIPPED if folder is None else Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.safetensors"
+    save_weights(model, path, dtype=torch.float16)
+    rounded = load_backbone(model.name, path)  # the card speaks of what is in the file
+    command = f"transferlab pretrain {name}"
+    if (steps, seed) != (recipe.steps, 0):
+        command += f" --steps {steps} --seed {seed} --to FOLDER"
+    card = {
+        "name": name,
+        "architecture": model.name,
+        "shape": list(recipe.shape),
+        "classes": facts["classes"],
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "data": recipe.about,
+        "objective": facts["objective"],
+        "command": command,
+        "seed": seed,
+        "steps": steps,
+        "batch_size": recipe.batch_size,
+        "lr": recipe.lr,
+        "metrics": measure(rounded, facts, seed, device),
+        "precision": "float16",
+        "torch": torch.__version__,
+        "date": date.today().isoformat(),
+        "license": "Apache-2.0",
+        "sha256": sha256(path),
+    }
+    if "vocabulary" in facts:  # last, because it is long
+        card["vocabulary"] = facts["vocabulary"]
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    path.with_suffix(".json").write_text(text, encoding="utf-8")
+    return path
+
+
+# What is trained, and what the card says of it besides the recipe's own numbers.
+Facts = dict[str, Any]
+
+
+def _supervised(recipe: Recipe, steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
     channels, size, _ = recipe.shape
     source = fresh_letters(recipe.batch_size * 100, size=size, channels=channels)
     with seeded(seed):
         model = recipe.architecture(len(source.classes), recipe.shape)
-    steps = recipe.steps if steps is None else steps
     supervised(
         model,
         source,
@@ -92,40 +156,41 @@ def make_checkpoint(
         seed=seed,
         device=device,
     )
+    return model, {"classes": source.classes, "objective": "supervised, cross-entropy"}
 
-    folder = SHIPPED if folder is None else Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}.safetensors"
-    save_weights(model, path, dtype=torch.float16)
-    rounded = load_backbone(model.name, path, size=size)  # the card speaks of what is in the file
+
+def _on_letters(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
+    channels, size, _ = model.shape
     unseen = letters(5000, seed=seed + 1_000_000, size=size, channels=channels)
-    found = evaluate(rounded, unseen, device=device)
-    command = f"transferlab pretrain {name}"
-    if (steps, seed) != (recipe.steps, 0):
-        command += f" --steps {steps} --seed {seed} --to FOLDER"
-    card = {
-        "name": name,
-        "architecture": model.name,
-        "shape": list(recipe.shape),
-        "classes": source.classes,
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "data": recipe.about,
-        "objective": "supervised, cross-entropy",
-        "command": command,
-        "seed": seed,
-        "steps": steps,
-        "batch_size": recipe.batch_size,
-        "lr": recipe.lr,
-        "metrics": {
-            "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
-            "loss": round(found.loss, 4),
-        },
-        "precision": "float16",
-        "torch": torch.__version__,
-        "date": date.today().isoformat(),
-        "license": "Apache-2.0",
-        "sha256": sha256(path),
+    found = evaluate(model, unseen, device=device)
+    return {
+        "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
+        "loss": round(found.loss, 4),
     }
-    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    path.with_suffix(".json").write_text(text, encoding="utf-8")
-    return path
+
+
+def _masked_tokens(recipe: Recipe, steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
+    texts = unlabelled_docstrings()
+    (length,) = recipe.shape
+    words = vocabulary(texts.texts, WORDS)
+    with seeded(seed):
+        model = recipe.architecture(1, recipe.shape, len(words))  # its head is never trained
+    masked_tokens(
+        model,
+        encode(texts, words, length),
+        steps=steps,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        seed=seed,
+        device=device,
+    )
+    objective = "masked tokens, cross-entropy at the hidden ones"
+    return model, {"classes": [], "objective": objective, "vocabulary": words}
+
+
+def _on_docstrings(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
+    (length,) = model.shape
+    unseen = encode(docstrings("test"), facts["vocabulary"], length)
+    with seeded(seed):
+        loss = mean_loss(MaskedLanguageModel(model), unseen, guess_tokens(0.15), device=device)
+    return {"loss at the hidden tokens of unseen passages": round(loss, 4)}

@@ -14,7 +14,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from transferlab import InputError
-from transferlab.data import docstrings, encode, few_shot, vocabulary
+from transferlab.data import docstrings, encode, few_shot, unlabelled_docstrings, vocabulary
 from transferlab.data.carried import DOCUMENTATION, Carried, package_folder
 from transferlab.data.docstrings import (
     MASK,
@@ -213,3 +213,12 @@ def test_what_cannot_be_had():
         encode(texts("a"), ["a"])
     with pytest.raises(InputError, match="length=0; expected at least 1"):
         encode(texts("a"), vocabulary(["a"]), length=0)
+
+
+def test_texts_for_pre_training_are_many_and_none_is_near_the_test():
+    many = unlabelled_docstrings()
+    assert len(many) > len(docstrings("train"))
+    assert not many.y.any() and many.classes == ["unlabelled"]
+    assert len(set(many.texts)) == len(many)
+    unseen = {run for text in docstrings("test").texts for run in runs(text)}
+    assert all(unseen.isdisjoint(runs(text)) for text in many.texts)

@@ -37,6 +37,8 @@ def test_an_absent_folder_names_the_variable(nowhere, monkeypatch):
         load("cifar10_jpg")
     with pytest.raises(InputError, match=r"'spoken_digits'.*TRANSFERLAB_DATA"):
         load("spoken_digits")
+    with pytest.raises(InputError, match=r"'rt_polarity'.*a folder that holds text/"):
+        load("rt_polarity")
 
 
 def test_unknown_names_are_refused():
@@ -169,3 +171,28 @@ def test_damaged_mnist_files_are_named(tmp_path, monkeypatch):
     (folder / "train-images-idx3-ubyte.gz").write_bytes(b"not a gz file")
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz is missing or damaged"):
         load("mnist")
+
+
+def test_film_reviews_by_hand(monkeypatch, tmp_path):
+    (tmp_path / "text").mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    assert not real.present()["rt_polarity"]
+    for ending, word in (("neg", "dull"), ("pos", "fine")):
+        lines = "".join(f"{word} {i} .\n" for i in range(7))
+        (tmp_path / "text" / f"rt-polarity.{ending}").write_text(lines, encoding="utf-8")
+    assert real.present()["rt_polarity"]
+    train, test = load("rt_polarity"), load("rt_polarity", "test")
+    assert test.texts == ["dull 0 .", "dull 5 .", "fine 0 .", "fine 5 ."]
+    assert test.y.tolist() == [0, 0, 1, 1] and test.classes == ["negative", "positive"]
+    assert len(train) == 10 and not set(train.texts) & set(test.texts)
+    (tmp_path / "text" / "rt-polarity.pos").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"rt-polarity\.pos is missing or not UTF-8"):
+        load("rt_polarity")
+
+
+def test_real_film_reviews(shared_data, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(shared_data))
+    train, test = load("rt_polarity"), load("rt_polarity", "test")
+    assert len(train) + len(test) == 10_662
+    assert test.y.bincount().tolist() == [1067, 1067]
+    assert not [text for text in train.texts if not text.strip()]

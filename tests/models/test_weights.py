@@ -180,11 +180,17 @@ def test_old_files_without_batch_counters_are_accepted():
 
 
 def test_cards_of_what_is_shipped():
-    assert shipped() == ["letters", "letters_inception", "letters_resnet50", "letters_vgg16"]
+    assert shipped() == [
+        "docstrings",
+        "letters",
+        "letters_inception",
+        "letters_resnet50",
+        "letters_vgg16",
+    ]
     for name in shipped():
         about = card(name)
         assert about["sha256"] == sha256(SHIPPED / f"{name}.safetensors")
-    with pytest.raises(InputError, match=r"no checkpoint 'leters' is shipped; there are letters"):
+    with pytest.raises(InputError, match=r"'leters' is shipped; there are docstrings, letters, l"):
         card("leters")
 
 

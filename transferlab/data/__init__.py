@@ -16,7 +16,13 @@ from transferlab.data.dataset import (
     unlabelled,
 )
 from transferlab.data.digits import digits
-from transferlab.data.docstrings import Texts, docstrings, encode, vocabulary
+from transferlab.data.docstrings import (
+    Texts,
+    docstrings,
+    encode,
+    unlabelled_docstrings,
+    vocabulary,
+)
 from transferlab.data.faces import faces
 from transferlab.data.files import ImageFolder, csv_file, image_folder
 from transferlab.data.fractals import draw_fractals, fractals, fresh_fractals
@@ -25,6 +31,7 @@ from transferlab.data.letters import draw_letters, fresh_letters, letters
 from transferlab.data.patches import fresh_photos, fresh_textures, photos, textures
 from transferlab.data.ratings import STARS, Ratings, movielens, ratings
 from transferlab.data.real import SPEAKERS, load, spoken_digits
+from transferlab.data.reviews import reviews
 from transferlab.data.shapes import Scenes, fresh_shapes, scenes, shapes
 from transferlab.data.tones import fresh_tones, log_mel, speak, spectrograms, tones
 
@@ -69,6 +76,7 @@ __all__ = [
     "photos",
     "ratings",
     "resize",
+    "reviews",
     "scenes",
     "shapes",
     "speak",
@@ -79,5 +87,6 @@ __all__ = [
     "textures",
     "tones",
     "unlabelled",
+    "unlabelled_docstrings",
     "vocabulary",
 ]

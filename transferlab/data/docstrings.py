@@ -96,6 +96,26 @@ def docstrings(part: str = "train", per_class: int | None = None) -> Texts:
     return _balanced(_passages(DOCUMENTATION), part, per_class)
 
 
+@functools.cache
+def unlabelled_docstrings() -> Texts:
+    """Return all passages of the modules that are not for testing, about 20,000, without labels.
+
+    For pre-training: `docstrings` stops reading a package at 800 passages, to have as many of
+    each. No passage shares eight words in a row with another one, nor with one of
+    `docstrings("test")`. All have the label 0.
+    """
+    seen = {run for text in docstrings("test").texts for run in runs(text)}
+    folders = [package_folder(card.package) for card in DOCUMENTATION]
+    texts = [
+        text
+        for folder in folders
+        if folder is not None
+        for text in _collect(folder, "train", seen, most=None)
+    ]
+    y = torch.zeros(len(texts), dtype=torch.int64)
+    return Texts(texts, y, ["unlabelled"], "docstrings without labels", [])
+
+
 def _balanced(found: dict[str, dict[str, list[str]]], part: str, per_class: int | None) -> Texts:
     """Take the same number of passages of every package that has any."""
     texts = {package: parts[part] for package, parts in found.items() if parts[part]}
@@ -130,7 +150,8 @@ def _passages(cards: tuple[Carried, ...]) -> dict[str, dict[str, list[str]]]:
     for card in cards:
         folder = package_folder(card.package)
         found[card.name] = {
-            part: [] if folder is None else _collect(folder, part, seen) for part in MOST
+            part: [] if folder is None else _collect(folder, part, seen, most)
+            for part, most in MOST.items()
         }
     return found
 
@@ -151,7 +172,9 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _collect(folder: Path, part: str, seen: set[tuple[str, ...]]) -> list[str]:
+def _collect(
+    folder: Path, part: str, seen: set[tuple[str, ...]], most: int | None = None
+) -> list[str]:
     """Read modules of one part until there are enough passages that share no run with `seen`."""
     texts: list[str] = []
     for module in _modules(folder):
@@ -162,10 +185,10 @@ def _collect(folder: Path, part: str, seen: set[tuple[str, ...]]) -> list[str]:
             if seen.isdisjoint(runs(text)):
                 seen.update(runs(text))
                 texts.append(text)
-        if len(texts) >= MOST[part]:
+        if most is not None and len(texts) >= most:
             break
     # Sorted by hash, so that the first few are from many modules.
-    return sorted(texts, key=_hash)[: MOST[part]]
+    return sorted(texts, key=_hash)[:most]
 
 
 def passages_of(source: str) -> Iterator[str]:

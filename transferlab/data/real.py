@@ -14,6 +14,7 @@ import torchvision
 from torch.utils.data import Dataset
 
 from transferlab.data.dataset import MemoryDataset
+from transferlab.data.docstrings import Texts
 from transferlab.data.files import image_folder
 from transferlab.data.places import data_folder, torchvision_folder
 from transferlab.errors import InputError
@@ -27,10 +28,10 @@ TORCHVISION_SETS = {
 }
 SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")  # of the spoken digits
 FOLDERS = ("cifar10_jpg", "hymenoptera", "spoken_digits")
-NAMES = (*TORCHVISION_SETS, *FOLDERS)
+NAMES = (*TORCHVISION_SETS, *FOLDERS, "rt_polarity")
 
 
-def load(name: str, part: str = "train", transform: Callable | None = None) -> Dataset:
+def load(name: str, part: str = "train", transform: Callable | None = None) -> Dataset | Texts:
     """Return one part of a real data set.
 
     Looked for in this order: the folder that TRANSFERLAB_DATA names, torchvision's folder, and,
@@ -39,8 +40,9 @@ def load(name: str, part: str = "train", transform: Callable | None = None) -> D
     Args:
         name: "mnist", "fashion_mnist", "cifar10", "cifar100" (torchvision's sets, kept in memory
             as uint8), "cifar10_jpg" (300 training photos per class) or "hymenoptera" (ants and
-            bees), these two as image folders, or "spoken_digits" (900 words by 6 speakers, kept in
-            memory as waveforms of one second; `spectrograms` makes images of them).
+            bees), these two as image folders, "spoken_digits" (900 words by 6 speakers, kept in
+            memory as waveforms of one second; `spectrograms` makes images of them), or
+            "rt_polarity" (10,662 sentences of film reviews, negative or positive, as `Texts`).
         part: "train" or "test".
         transform: for the image folders, usually `backbone.transform`.
     """
@@ -55,6 +57,8 @@ def load(name: str, part: str = "train", transform: Callable | None = None) -> D
     if name == "spoken_digits":
         # As its authors split it: each speaker's first five recordings of a digit are for testing.
         return _recordings(_folder_of(name), lambda _, i: (i < 5) == (part == "test"), part)
+    if name == "rt_polarity":
+        return _rt_polarity(_folder_of("text", name), part)
     packed = data_folder() and data_folder() / "mnist" / "MNIST" / "raw"
     if name == "mnist" and packed and packed.is_dir():
         return _mnist_from_gz(packed, part)
@@ -69,18 +73,38 @@ def present() -> dict[str, bool]:
         found["mnist"] |= (folder / "mnist" / "MNIST" / "raw").is_dir()
     for name in FOLDERS:
         found[name] = folder is not None and (folder / name).is_dir()
+    found["rt_polarity"] = folder is not None and (folder / "text" / "rt-polarity.pos").is_file()
     return found
 
 
-def _folder_of(name: str) -> Path:
-    folder = data_folder()
-    if folder is None or not (folder / name).is_dir():
+def _folder_of(inside: str, name: str | None = None) -> Path:
+    """Return a folder inside TRANSFERLAB_DATA; `name` is the data set's, when it is another."""
+    name, folder = name or inside, data_folder()
+    if folder is None or not (folder / inside).is_dir():
         where = "TRANSFERLAB_DATA is not set" if folder is None else f"{folder} has no such folder"
         raise InputError(
             f"data set {name!r} is not on this machine ({where}); "
-            f"set TRANSFERLAB_DATA to a folder that holds {name}/."
+            f"set TRANSFERLAB_DATA to a folder that holds {inside}/."
         )
-    return folder / name
+    return folder / inside
+
+
+def _rt_polarity(folder: Path, part: str) -> Texts:
+    """Read the sentences of Pang and Lee, Seeing Stars (2005); they come without a split.
+
+    Every fifth one of each file is for testing.
+    """
+    texts, labels = [], []
+    for label, ending in enumerate(("neg", "pos")):
+        file = folder / f"rt-polarity.{ending}"
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{file} is missing or not UTF-8; expected a text file.") from error
+        chosen = [line for i, line in enumerate(lines) if (i % 5 == 0) == (part == "test")]
+        texts += chosen
+        labels += [label] * len(chosen)
+    return Texts(texts, torch.tensor(labels), ["negative", "positive"], "rt_polarity", [])
 
 
 def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:

@@ -16,6 +16,7 @@ from transferlab.models.lora import has_lora
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.torchvision_models import torchvision_backbone, torchvision_names
+from transferlab.models.transformer import text_transformer
 from transferlab.models.vgg import narrow_vgg16
 from transferlab.models.weights import (
     SHIPPED,
@@ -35,6 +36,7 @@ OWN = {
     "narrow_resnet50": narrow_resnet50,
     "narrow_vgg16": narrow_vgg16,
     "narrow_inception": narrow_inception,
+    "text_transformer": text_transformer,
 }
 
 
@@ -139,7 +141,9 @@ def _own(
     return model
 
 
-def _resized(shape: tuple[int, int, int], size: int) -> tuple[int, int, int]:
+def _resized(shape: tuple[int, ...], size: int) -> tuple[int, int, int]:
+    if len(shape) != 3:
+        raise InputError(f"size={size} is for images; the network expects inputs of shape {shape}.")
     if size < 4:
         raise InputError(f"the network needs images of at least 4 pixels; found size={size}.")
     return (shape[0], size, size)
