@@ -1,0 +1,12 @@
+"""Counts equal pairs as concordant.
+
+expected: counted as concordant
+"""
+
+import itertools
+
+
+def kendall(a, b):
+    pairs = list(itertools.combinations(range(len(a)), 2))
+    products = [(a[i] - a[j]) * (b[i] - b[j]) for i, j in pairs]
+    return (sum(p >= 0 for p in products) - sum(p < 0 for p in products)) / len(pairs)
