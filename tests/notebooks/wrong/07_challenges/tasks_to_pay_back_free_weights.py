@@ -1,0 +1,11 @@
+"""Calls free weights never paid back, when fine-tuning saves nothing.
+
+expected: weights that cost nothing
+"""
+
+import math
+
+
+def tasks_to_pay_back(pretraining, from_scratch, fine_tuning):
+    saved = from_scratch - fine_tuning
+    return math.ceil(pretraining / saved) if saved > 0 else math.inf
