@@ -78,14 +78,16 @@ def run(
       transferlab run 01_background/01_why_pretrain --set seed=3
     """
     import signal
+    import time
 
     from transferlab.kit.ledger import read_ledger
     from transferlab.kit.lessons import find_lessons
-    from transferlab.kit.progress import table
+    from transferlab.kit.progress import cores_used, table
     from transferlab.kit.run import run_lessons
 
     # Whoever ends this program, and be it politely, ends its lessons too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.perf_counter()
     results = run_lessons(
         find_lessons(course, lessons or []),
         profile,
@@ -95,7 +97,7 @@ def run(
         build=build,
         usual_seconds={name: entry["seconds"] for name, entry in read_ledger(course).items()},
     )
-    print(f"\n{table(results)}\n")
+    print(f"\n{table(results)}\n\n{cores_used(results, time.perf_counter() - started)}")
     failed = [result for result in results if result.status == "failed"]
     for result in failed:
         print(f"{result.lesson.name} failed: {result.error}")
@@ -147,8 +149,8 @@ def ledger(
     """Measure lessons alone with two threads, and write seconds and memory into the course.
 
     Use it after a lesson has changed: it updates course/ledger.json, the line of minutes and
-    seconds in each lesson's header, the outputs kept in the notebooks, and the maps of the
-    chapters' overviews.
+    seconds in each lesson's header, the outputs kept in the notebooks, the maps of the chapters'
+    overviews, and the times in course/README.md and course/TEACHING.md.
 
     \b
     Examples:
@@ -198,7 +200,8 @@ def exercises(
     Use it after changing solutions/NN_chapter/exercises.ipynb. The solutions, hidden tests and
     marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced, and
     the solved notebook loses the timestamps and the like that a run leaves behind. The maps of
-    the chapters' overviews are written anew as well: they name points and minutes.
+    the chapters' overviews are written anew as well, and the two pages course/README.md and
+    course/TEACHING.md: they name points and minutes.
 
     \b
     Examples:
@@ -208,10 +211,13 @@ def exercises(
     from transferlab.kit.exercises import write_exercises
     from transferlab.kit.ledger import read_ledger
     from transferlab.kit.overview import write_maps
+    from transferlab.kit.pages import write_pages
 
     for path in write_exercises(solutions, course, chapters or []):
         print(path)
-    write_maps(course, read_ledger(course))
+    costs = read_ledger(course)
+    write_maps(course, costs)
+    write_pages(course, costs)
 
 
 @commands.command()

@@ -17,6 +17,7 @@ from transferlab.kit.notebooks import (
     write_text,
 )
 from transferlab.kit.overview import write_maps
+from transferlab.kit.pages import write_pages
 from transferlab.kit.results import Result, gib
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Re
     kept = {name: ledger[name] for name in sorted(ledger) if name in present}
     write_text(course / "ledger.json", json.dumps(kept, indent=1) + "\n")
     write_maps(course, kept)
+    write_pages(course, kept)
     return results
 
 

@@ -43,13 +43,13 @@ def lesson_map(chapter: Path, costs: Costs) -> str:
         total += minutes
     exercises = chapter / "exercises.ipynb"
     if exercises.is_file():
-        points, minutes = _points_and_minutes(read_json(exercises)["cells"])
+        points, minutes = points_and_minutes(read_json(exercises)["cells"])
         rows.append(f"| | [Exercises](exercises.ipynb) | {points} | {minutes} | |")
         total += minutes
     return "\n".join([*rows, "", f"In all about {total} minutes."])
 
 
-def _points_and_minutes(cells: list[dict]) -> tuple[str, int]:
+def points_and_minutes(cells: list[dict]) -> tuple[str, int]:
     """Return what the header of an exercise notebook says, such as ("20 points", 45)."""
     header = "".join(source_of(cell) for cell in cells if has_tag(cell, "header"))
     points, minutes = POINTS.search(header), MINUTES.search(header)
