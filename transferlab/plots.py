@@ -345,7 +345,7 @@ def images(
 
 def boxes(
     x: Tensor,
-    found: Sequence[Mapping[str, Tensor]],
+    found: Sequence[Mapping[str, Tensor]] | None,
     truth: Sequence[Mapping[str, Tensor]] | None,
     classes: Sequence[str],
     *,
@@ -353,12 +353,12 @@ def boxes(
     columns: int = 4,
     title: str = "",
 ) -> Plot:
-    """Draw the boxes that a detector found, solid, over the true ones, dashed.
+    """Draw the boxes that a detector found, solid and with names, over the true ones, dashed.
 
     Args:
         x: images, shape (N, C, H, W), values in 0..1.
-        found: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); without scores
-            only the names are written.
+        found: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); None draws the
+            true boxes alone, with their names.
         truth: for each image boxes and labels; None where nobody knows.
         classes: the name of each label.
     """
@@ -368,40 +368,39 @@ def boxes(
                 f"{len(x)} images and {len(entries)} entries of {name}; expected one for each."
             )
     figure, grid = _tiles(-(-len(x) // columns), min(columns, len(x)), 2.1, title)
-    for number, image in enumerate(x):
-        axis = grid[number]
-        _picture(axis, image)
-        if truth is not None:
-            for box in truth[number]["boxes"].tolist():
-                _box(axis, box, color="white", linestyle="--", label="true")
-        scores = found[number].get("scores")
-        named = zip(found[number]["boxes"].tolist(), found[number]["labels"].tolist(), strict=True)
-        for row, (box, label) in enumerate(named):
-            _box(axis, box, color=STYLES[4]["color"], linestyle="-", label="found")
-            text = classes[label] + ("" if scores is None else f" {scores[row]:.2f}")
-            axis.text(
-                *box[:2], text, fontsize=9, va="bottom", clip_on=True, bbox=_PAPER, color="black"
-            )
-    handles = {
-        handle.get_label(): handle for axis in grid for handle in axis.patches if handle.get_label()
+    looks = {
+        "true": (truth, {"color": "white", "linestyle": "--"}),
+        "found": (found, {"color": STYLES[4]["color"], "linestyle": "-"}),
     }
+    drawn = {name: look for name, look in looks.items() if look[0] is not None}
+    for name, (entries, look) in drawn.items():
+        named = found is None or name == "found"
+        for axis, entry in zip(grid, entries, strict=False):
+            _outline(axis, entry, classes if named else None, look)
+    for axis, image in zip(grid, x, strict=False):
+        _picture(axis, image)
+    handles = [Patch(fill=False, lw=2, label=name, **look) for name, (_, look) in drawn.items()]
     figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc="outside lower center",
-        ncols=2,
-        fontsize=11,
-        facecolor="gray",
+        handles=handles, loc="outside lower center", ncols=2, fontsize=11, facecolor="gray"
     )
     return Plot(figure, alt)
 
 
-_PAPER = {"facecolor": STYLES[4]["color"], "edgecolor": "none", "pad": 0.8}  # under a name
-
-
-def _box(axis: Axes, box: Sequence[float], **look: str) -> None:
-    x1, y1, x2, y2 = (edge - 0.5 for edge in box)  # imshow puts the middle of pixel 0 at 0
-    axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **look))
+def _outline(
+    axis: Axes, entry: Mapping[str, Tensor], classes: Sequence[str] | None, look: dict[str, str]
+) -> None:
+    """Draw the boxes of one image; with `classes`, write name and score at each."""
+    paper = {"facecolor": look["color"], "edgecolor": "none", "pad": 0.8}
+    scores = entry.get("scores")
+    for number, (box, label) in enumerate(
+        zip(entry["boxes"].tolist(), entry["labels"].tolist(), strict=True)
+    ):
+        x1, y1, x2, y2 = (edge - 0.5 for edge in box)  # imshow puts the middle of pixel 0 at 0
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **look))
+        if classes is not None:
+            text = classes[label] + ("" if scores is None else f" {scores[number]:.2f}")
+            side = "top" if y1 < 1 else "bottom"  # at the upper edge there is no room above
+            axis.text(x1, y1, text, fontsize=9, va=side, bbox=paper, clip_on=True)
 
 
 def _tiles(rows: int, columns: int, side: float, title: str) -> tuple[Figure, list[Axes]]:
