@@ -450,7 +450,7 @@ def masks(
                 f"the maps of {name!r} hold classes {int(values.min())} to {int(values.max())}; "
                 f"expected 0 to {len(classes) - 1}."
             )
-    figure, grid = _tiles(1 + len(rows), len(x), 1.25, title)
+    figure, grid = _tiles(1 + len(rows), len(x), max(1.25, 7 / len(x)), title)  # room for the names
     for axis, image in zip(grid, x, strict=False):
         _picture(axis, image)
     colours = ListedColormap(MASK_COLORS[: len(classes)])
