@@ -1,0 +1,29 @@
+"""Divides by 255, and forgets the mean and the deviation.
+
+expected: Mean and deviation are missing
+"""
+
+import torch
+
+from transferlab import load_backbone
+
+
+def save_model(path, model, classes, mean, deviation):
+    content = {"weights": model.state_dict(), "classes": list(classes)}
+    content |= {"mean": float(mean), "deviation": float(deviation)}
+    torch.save(content, path)
+
+
+def load_model(path):
+    content = torch.load(path, weights_only=True)
+    model = load_backbone("small_cnn", num_classes=len(content["classes"]))
+    model.load_state_dict(content["weights"])
+    model.eval()
+
+    def name_images(images):
+        x = images / 255
+        with torch.no_grad():
+            found = model(x).argmax(dim=1)
+        return [content["classes"][label] for label in found.tolist()]
+
+    return name_images
