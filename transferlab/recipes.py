@@ -34,6 +34,64 @@ from transferlab.models import (
 from transferlab.models.weights import SHIPPED, sha256
 from transferlab.pretrain import guess_tokens, masked_tokens, supervised
 
+WORDS = 2048  # in the vocabulary of "docstrings"
+# What the card says of a pre-training besides the recipe's own numbers.
+Facts = dict[str, Any]
+
+
+def _supervised(recipe: "Recipe", steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
+    channels, size, _ = recipe.shape
+    source = fresh_letters(recipe.batch_size * 100, size=size, channels=channels)
+    with seeded(seed):
+        model = recipe.architecture(len(source.classes), recipe.shape)
+    supervised(
+        model,
+        source,
+        steps=steps,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        seed=seed,
+        device=device,
+    )
+    return model, {"classes": source.classes, "objective": "supervised, cross-entropy"}
+
+
+def _on_letters(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
+    channels, size, _ = model.shape
+    unseen = letters(5000, seed=seed + 1_000_000, size=size, channels=channels)
+    found = evaluate(model, unseen, device=device)
+    return {
+        "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
+        "loss": round(found.loss, 4),
+    }
+
+
+def _masked_tokens(recipe: "Recipe", steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
+    texts = unlabelled_docstrings()
+    (length,) = recipe.shape
+    words = vocabulary(texts.texts, WORDS)
+    with seeded(seed):
+        model = recipe.architecture(1, recipe.shape, len(words))  # its head is never trained
+    masked_tokens(
+        model,
+        encode(texts, words, length),
+        steps=steps,
+        batch_size=recipe.batch_size,
+        lr=recipe.lr,
+        seed=seed,
+        device=device,
+    )
+    objective = "masked tokens, cross-entropy at the hidden ones"
+    return model, {"classes": [], "objective": objective, "vocabulary": words}
+
+
+def _on_docstrings(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
+    (length,) = model.shape
+    unseen = encode(docstrings("test"), facts["vocabulary"], length)
+    with seeded(seed):
+        loss = mean_loss(MaskedLanguageModel(model), unseen, guess_tokens(0.15), device=device)
+    return {"loss at the hidden tokens of unseen passages": round(loss, 4)}
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -45,6 +103,8 @@ class Recipe:
     batch_size: int
     about: str
     lr: float = 3e-3  # the peak, for Adam
+    pretrain: Callable[..., tuple[Backbone, Facts]] = _supervised
+    measure: Callable[..., dict[str, float]] = _on_letters
 
 
 RECIPES = {
@@ -72,9 +132,10 @@ RECIPES = {
         64,
         "passages of the documentation inside the installed packages, without labels and without "
         "the modules that are for testing",
+        pretrain=_masked_tokens,
+        measure=_on_docstrings,
     ),
 }
-WORDS = 2048  # in the vocabulary of "docstrings"
 
 
 def make_checkpoint(
@@ -98,10 +159,7 @@ def make_checkpoint(
         raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
     steps = recipe.steps if steps is None else steps
-    pretrain, measure = (
-        (_masked_tokens, _on_docstrings) if name == "docstrings" else (_supervised, _on_letters)
-    )
-    model, facts = pretrain(recipe, steps, seed, device)
+    model, facts = recipe.pretrain(recipe, steps, seed, device)
 
     folder = SHIPPED if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +182,7 @@ def make_checkpoint(
         "steps": steps,
         "batch_size": recipe.batch_size,
         "lr": recipe.lr,
-        "metrics": measure(rounded, facts, seed, device),
+        "metrics": recipe.measure(rounded, facts, seed, device),
         "precision": "float16",
         "torch": torch.__version__,
         "date": date.today().isoformat(),
@@ -136,61 +194,3 @@ def make_checkpoint(
     text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
     path.with_suffix(".json").write_text(text, encoding="utf-8")
     return path
-
-
-# What is trained, and what the card says of it besides the recipe's own numbers.
-Facts = dict[str, Any]
-
-
-def _supervised(recipe: Recipe, steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
-    channels, size, _ = recipe.shape
-    source = fresh_letters(recipe.batch_size * 100, size=size, channels=channels)
-    with seeded(seed):
-        model = recipe.architecture(len(source.classes), recipe.shape)
-    supervised(
-        model,
-        source,
-        steps=steps,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        seed=seed,
-        device=device,
-    )
-    return model, {"classes": source.classes, "objective": "supervised, cross-entropy"}
-
-
-def _on_letters(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
-    channels, size, _ = model.shape
-    unseen = letters(5000, seed=seed + 1_000_000, size=size, channels=channels)
-    found = evaluate(model, unseen, device=device)
-    return {
-        "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
-        "loss": round(found.loss, 4),
-    }
-
-
-def _masked_tokens(recipe: Recipe, steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
-    texts = unlabelled_docstrings()
-    (length,) = recipe.shape
-    words = vocabulary(texts.texts, WORDS)
-    with seeded(seed):
-        model = recipe.architecture(1, recipe.shape, len(words))  # its head is never trained
-    masked_tokens(
-        model,
-        encode(texts, words, length),
-        steps=steps,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        seed=seed,
-        device=device,
-    )
-    objective = "masked tokens, cross-entropy at the hidden ones"
-    return model, {"classes": [], "objective": objective, "vocabulary": words}
-
-
-def _on_docstrings(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
-    (length,) = model.shape
-    unseen = encode(docstrings("test"), facts["vocabulary"], length)
-    with seeded(seed):
-        loss = mean_loss(MaskedLanguageModel(model), unseen, guess_tokens(0.15), device=device)
-    return {"loss at the hidden tokens of unseen passages": round(loss, 4)}

@@ -1,8 +1,10 @@
 """The overview of a chapter: a page of text with a map of the lessons, made from the lessons."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
+from transferlab.kit.exercises import EXERCISES
 from transferlab.kit.lessons import find_lessons
 from transferlab.kit.notebooks import (
     clean_notebook,
@@ -36,21 +38,32 @@ def lesson_map(chapter: Path, costs: Costs) -> str:
     total = 0
     for lesson in lessons:
         number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes or 0
-        cost = costs.get(lesson.name)
-        seconds = f"{cost['seconds']:.0f} s" if cost else ""
+        seconds = seconds_text([lesson.name], costs)
         link = f"[{lesson.title}]({lesson.path.name})"
         rows.append(f"| {number} | {link} | {lesson.question} | {minutes} | {seconds} |")
         total += minutes
-    exercises = chapter / "exercises.ipynb"
-    if exercises.is_file():
-        points, minutes = points_and_minutes(read_json(exercises)["cells"])
+    if exercises := exercises_of(chapter):
+        points, minutes = exercises
         rows.append(f"| | [Exercises](exercises.ipynb) | {points} | {minutes} | |")
         total += minutes
     return "\n".join([*rows, "", f"In all about {total} minutes."])
 
 
-def points_and_minutes(cells: list[dict]) -> tuple[str, int]:
-    """Return what the header of an exercise notebook says, such as ("20 points", 45)."""
+def seconds_text(names: Iterable[str], costs: Costs) -> str:
+    """Return what these lessons take together, such as "41 s"; empty when none was measured."""
+    known = [costs[name]["seconds"] for name in names if name in costs]
+    return f"{sum(known):.0f} s" if known else ""
+
+
+def exercises_of(chapter: Path) -> tuple[str, int] | None:
+    """Return what the header of a chapter's exercises says, such as ("20 points", 45).
+
+    None when the chapter has no exercises.
+    """
+    path = chapter / EXERCISES
+    if not path.is_file():
+        return None
+    cells = read_json(path)["cells"]
     header = "".join(source_of(cell) for cell in cells if has_tag(cell, "header"))
     points, minutes = POINTS.search(header), MINUTES.search(header)
     return points[0] if points else "", int(minutes[1]) if minutes else 0

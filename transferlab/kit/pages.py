@@ -11,7 +11,7 @@ from transferlab.errors import InputError
 from transferlab.kit.exercises import EXERCISES
 from transferlab.kit.lessons import Lesson, find_lessons
 from transferlab.kit.notebooks import has_tag, read_json, source_of, write_text
-from transferlab.kit.overview import OVERVIEW, Costs, points_and_minutes
+from transferlab.kit.overview import OVERVIEW, Costs, exercises_of, seconds_text
 
 STUDENTS, TEACHERS = "README.md", "TEACHING.md"
 MAP_BEGINS, MAP_ENDS = "<!-- the map -->", "<!-- end of the map -->"
@@ -66,12 +66,12 @@ def _chapter_rows(lessons: list[Lesson], costs: Costs) -> tuple[list[str], int]:
     rows, total = [], 0
     for lesson in lessons:
         number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes or 0
-        seconds = _seconds([lesson.name], costs)
+        seconds = seconds_text([lesson.name], costs)
         link = f"[{lesson.title}]({lesson.name}.ipynb)"
         rows.append(f"| {number} | {link} | {minutes} | {seconds} | {_needs(lesson.path)} |")
         total += minutes
-    if (exercises := chapter / EXERCISES).is_file():
-        points, minutes = points_and_minutes(read_json(exercises)["cells"])
+    if exercises := exercises_of(chapter):
+        points, minutes = exercises
         rows.append(f"| | [Exercises]({chapter.name}/{EXERCISES}) | {minutes} | | {points} |")
         total += minutes
     return rows, total
@@ -112,8 +112,9 @@ def fill_times(text: str, course: Path, costs: Costs) -> str:
     an error: a schedule must not send a class to nowhere.
     """
     minutes = {f"{lesson.name}.ipynb": lesson.minutes or 0 for lesson in find_lessons(course)}
-    for path in course.glob(f"[0-9][0-9]_*/{EXERCISES}"):
-        minutes[f"{path.parent.name}/{EXERCISES}"] = points_and_minutes(read_json(path)["cells"])[1]
+    for chapter in course.glob("[0-9][0-9]_*"):
+        if exercises := exercises_of(chapter):
+            minutes[f"{chapter.name}/{EXERCISES}"] = exercises[1]
     lines, timed, listed = [], False, []
     for line in text.splitlines():
         if line.endswith(TIMED):
@@ -135,10 +136,5 @@ def fill_times(text: str, course: Path, costs: Costs) -> str:
 def _timed_row(line: str, linked: list[str], minutes: dict[str, int], costs: Costs) -> str:
     """Return a row of a table with its last two cells written anew."""
     kept = line.rstrip().removesuffix("|").split("|")[:-2]
-    seconds = _seconds([name.removesuffix(".ipynb") for name in linked], costs)
+    seconds = seconds_text([name.removesuffix(".ipynb") for name in linked], costs)
     return "|".join([*kept, f" {sum(minutes[name] for name in linked)} ", f" {seconds} |"])
-
-
-def _seconds(names: list[str], costs: Costs) -> str:
-    known = [costs[name]["seconds"] for name in names if name in costs]
-    return f"{sum(known):.0f} s" if known else ""
