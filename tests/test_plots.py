@@ -301,6 +301,13 @@ def test_a_roc_curve_starts_at_a_rate_that_a_logarithm_has():
     assert guessing.get_label() == "guessing"
 
 
+def test_a_roc_curve_marks_the_rate_where_curves_are_compared():
+    [axis] = plots.roc({"a": ([0, 0.1, 1], [0, 0.4, 1])}, alt=ALT, mark_fpr=0.01).figure.axes
+    assert [line.get_xdata() for line in axis.lines if "false alarms" in line.get_label()] == [
+        [0.01, 0.01]
+    ]
+
+
 def test_a_roc_curve_on_plain_axes_is_not_changed():
     [axis] = plots.roc({"a": ([0, 0.1, 1], [0, 0.4, 1])}, alt=ALT, log=False).figure.axes
     assert (axis.get_xscale(), axis.get_yscale()) == ("linear", "linear")

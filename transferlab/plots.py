@@ -561,12 +561,14 @@ def roc(
     alt: str,
     title: str = "",
     log: bool = True,
+    mark_fpr: float | None = None,
 ) -> Plot:
     """Draw ROC curves, name → (false positive rates, true positive rates).
 
     Args:
         log: logarithmic axes. On plain axes the corner that matters in privacy, few false alarms,
             cannot be seen.
+        mark_fpr: a dotted line at this false positive rate, where curves are to be compared.
     """
     figure, [axis] = _axes(width=5.2, height=4.6)
     smallest = 1e-3 if log else 0.0
@@ -574,6 +576,8 @@ def roc(
         fpr, tpr = (np.clip(rates, smallest, 1) for rates in (fpr, tpr))
         axis.plot(fpr, tpr, label=name, lw=2, ms=5, markevery=max(1, len(fpr) // 12), **style)
     axis.plot([smallest, 1], [smallest, 1], color="gray", lw=1, label="guessing")
+    if mark_fpr is not None:
+        axis.axvline(mark_fpr, color="black", lw=1, ls=":", label=f"{mark_fpr:.0%} false alarms")
     if log:
         axis.set(xscale="log", yscale="log")
     _label(axis, "false positive rate", "true positive rate", title)
