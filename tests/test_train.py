@@ -1,5 +1,6 @@
 """The loop and `fit`: the arithmetic of a step, bookkeeping, resume bit for bit, kill -9."""
 
+import copy
 import json
 import math
 import os
@@ -348,6 +349,14 @@ def test_fit_works_on_data_that_is_drawn_anew():
     history = fit(model, fresh_letters(256), epochs=2, batch_size=64, lr=3e-3, progress=False)
     assert history.steps == [4, 8]
     assert history.loss[1] < history.loss[0]
+
+
+def test_fresh_data_with_more_classes_than_outputs_are_refused_before_the_first_step():
+    model = small_cnn(36)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(InputError, match=r"label 36, but the model has 36 outputs; .* 0 to 35"):
+        fit(model, fresh_letters(256), epochs=1, progress=False)
+    assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
 # ---- resume --------------------------------------------------------------------------------------

@@ -354,7 +354,10 @@ def _validate(
 def _check_labels(model: nn.Module, train: Dataset) -> None:
     """Refuse labels that a classifier of ours has no output for, where the data tell them."""
     outputs = getattr(model, "num_classes", getattr(model, "out_features", None))
-    if outputs is None or isinstance(train, FreshDataset):
+    if outputs is None:
+        return
+    if isinstance(train, FreshDataset):  # its labels are drawn later, but their names are known
+        check_labels(torch.arange(len(train.classes)), outputs)
         return
     try:
         y = labels(train)
