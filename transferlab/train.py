@@ -357,7 +357,8 @@ def _check_labels(model: nn.Module, train: Dataset) -> None:
     if outputs is None:
         return
     if isinstance(train, FreshDataset):  # its labels are drawn later, but their names are known
-        check_labels(torch.arange(len(train.classes)), outputs)
+        if train.classes:
+            check_labels(torch.arange(len(train.classes)), outputs)
         return
     try:
         y = labels(train)
