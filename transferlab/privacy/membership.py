@@ -129,9 +129,7 @@ def roc_curve(members: np.ndarray, non_members: np.ndarray) -> tuple[np.ndarray,
     Args:
         members, non_members: scores, larger for likely members.
     """
-    ranks = _ranks(members, non_members)
-    fpr, tpr = (np.append(0.0, rates) for rates in _rates(ranks[1], ranks[0]))
-    return fpr, tpr
+    return _curve(*_ranks(members, non_members))
 
 
 def _ranks(members: np.ndarray, non_members: np.ndarray) -> list[np.ndarray]:
@@ -144,6 +142,12 @@ def _ranks(members: np.ndarray, non_members: np.ndarray) -> list[np.ndarray]:
     return np.split(ranks, [len(members)])
 
 
+def _curve(members: np.ndarray, non_members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return false and true positive rates from ranks, beginning where nobody is accused."""
+    fpr, tpr = (np.append(0.0, rates) for rates in _rates(non_members, members))
+    return fpr, tpr
+
+
 def _rates(*parts: np.ndarray) -> list[np.ndarray]:
     """Return for each part the share of its samples that reach rank 0, 1, …"""
     thresholds = 1 + max(part.max() for part in parts)
@@ -154,10 +158,7 @@ def _attack_numbers(
     members: list[np.ndarray], non_members: list[np.ndarray]
 ) -> tuple[float, float, float]:
     """Return AUC, advantage and true positive rate at 1 %, from the ranks in two halves of each."""
-    fpr, tpr = (
-        np.append(0.0, rates)
-        for rates in _rates(np.concatenate(non_members), np.concatenate(members))
-    )
+    fpr, tpr = _curve(np.concatenate(members), np.concatenate(non_members))
     auc = (np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2).sum()
     found_at_low = tpr[fpr <= LOW_FPR].max()
     # At its own best threshold even a useless attack has a positive advantage. So the threshold
