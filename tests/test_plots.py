@@ -10,8 +10,8 @@ from PIL import Image
 
 from transferlab import InputError, evaluate, plots
 from transferlab.data import digits, few_shot
-from transferlab.evaluate import Interval
 from transferlab.history import History
+from transferlab.metrics import Interval
 from transferlab.models import small_cnn
 
 ALT = "Accuracy rises from 60 to 90 % with more labels."

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, fit, load_backbone, pretrain
+from transferlab.applications.text import MASK, PADDING, SPECIAL
 from transferlab.data import MemoryDataset, fresh_letters, letters, unlabelled
-from transferlab.data.docstrings import MASK, PADDING, SPECIAL
 from transferlab.device import seeded
 from transferlab.models import (
     GAN,

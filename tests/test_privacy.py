@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from transferlab import InputError, evaluate, fit, freeze, load_backbone
 from transferlab.data import MemoryDataset, digits, few_shot, split
 from transferlab.device import seeded
-from transferlab.evaluate import interval
 from transferlab.finetune.freezing import unfreeze
+from transferlab.metrics import interval
 from transferlab.models import mlp, save_weights, small_cnn
 from transferlab.privacy import (
     dp_sgd,

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from transferlab import InputError, evaluate, load_backbone
+from transferlab.applications.text import SPECIAL, TOKEN
 from transferlab.data import docstrings, encode, letters, unlabelled_docstrings
-from transferlab.data.docstrings import SPECIAL, TOKEN
 from transferlab.device import seeded
-from transferlab.evaluate import mean_loss
+from transferlab.metrics import mean_loss
 from transferlab.models import MaskedLanguageModel, card, shipped
 from transferlab.models.weights import sha256
 from transferlab.pretrain import guess_tokens

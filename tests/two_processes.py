@@ -15,9 +15,9 @@ from torch import nn
 import transferlab.train
 from transferlab import data, fit, models
 from transferlab.device import seeded
-from transferlab.distributed import process_count, process_rank
 from transferlab.finetune import L2SP, freeze, unfreeze
 from transferlab.history import History
+from transferlab.scale import process_count, process_rank
 
 
 def points(n: int) -> data.MemoryDataset:

@@ -14,9 +14,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from transferlab.device import rng_state, set_rng_state
-from transferlab.distributed import gather_from_processes, process_rank
 from transferlab.errors import InputError
 from transferlab.history import History
+from transferlab.scale import gather_from_processes, process_rank
 
 FORMAT = "transferlab checkpoint 2"
 

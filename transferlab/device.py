@@ -1,10 +1,8 @@
 """Where the numbers are computed: the device, the CPU share, and every source of randomness."""
 
 import contextlib
-import ctypes
 import os
 import random
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import torch
 
 from transferlab.errors import InputError
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
@@ -63,23 +60,6 @@ def cpu_quota() -> float:
         if quota_us > 0:
             cores = min(cores, quota_us / int((folder / "cpu.cfs_period_us").read_text()))
     return cores
-
-
-def reuse_freed_memory() -> None:
-    """Let the C library keep freed memory for the next step instead of giving it back (glibc).
-
-    By default it returns the large tensors of every step to the system and asks for new ones in the
-    next. The system hands memory out in pages that it fills with zeros first, and for a small
-    convolutional network on a CPU that takes a third of the time. Whoever has set a variable for
-    this (man mallopt) is left alone.
-    """
-    chosen = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
-    if chosen or not sys.platform.startswith("linux"):
-        return
-    with contextlib.suppress(AttributeError, OSError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_MMAP_THRESHOLD, 32 * 2**20)  # smaller blocks than that are kept; glibc's maximum
-        mallopt(M_TRIM_THRESHOLD, 2**30)  # up to so many free bytes
 
 
 def rng_state(device: torch.device) -> dict[str, Any]:

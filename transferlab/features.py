@@ -18,11 +18,11 @@ from tqdm.auto import tqdm
 
 from transferlab.data import MemoryDataset, batches, subset
 from transferlab.data.dataset import class_names, from_disk
-from transferlab.data.fingerprints import fingerprint, hash_tensors
 from transferlab.data.mapped import read_mapped, write_batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
 from transferlab.finetune import mode_is_held
+from transferlab.fingerprints import fingerprint, hash_tensors
 from transferlab.models import Backbone
 from transferlab.train import History, fit
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from transferlab import plots
-
 
 @dataclass
 class History:
@@ -28,10 +26,6 @@ class History:
     @property
     def epochs(self) -> int:
         return len(self.loss)
-
-    def plot(self, alt: str = "Training and validation loss for each epoch."):
-        """Draw the loss, and the validation accuracy when there is one."""
-        return plots.history(self, alt=alt)
 
     def __repr__(self) -> str:
         if not self.loss:

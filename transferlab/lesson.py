@@ -9,7 +9,7 @@ import torch
 
 from transferlab.device import choose_device
 from transferlab.errors import InputError
-from transferlab.evaluate import Interval, interval
+from transferlab.metrics import Interval, interval
 
 PROFILES = ("smoke", "class", "full")
 

@@ -29,7 +29,6 @@ from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from transferlab.data import augment
-from transferlab.data.docstrings import MASK, PADDING, SPECIAL
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.models import (
@@ -42,6 +41,7 @@ from transferlab.models import (
     Projector,
     TextBackbone,
 )
+from transferlab.models.transformer import MASK, PADDING, SPECIAL
 from transferlab.train import Batch, History, LossFunction, cross_entropy, fit
 
 Change = Callable[[Tensor], Tensor]  # makes other images of a batch of images
@@ -337,7 +337,7 @@ def masked_tokens(
     """Minimise −log p(token | the text with hidden tokens), the mean over the hidden tokens only.
 
     Args:
-        data: texts as numbers, as `data.encode` returns them.
+        data: texts as numbers, as `applications.text.encode` returns them.
         share: how many tokens of each text are hidden.
 
     Source: Devlin, Chang, Lee and Toutanova, BERT: Pre-training of Deep Bidirectional Transformers

@@ -9,17 +9,11 @@ from typing import Any
 
 import torch
 
-from transferlab.data import (
-    docstrings,
-    encode,
-    fresh_letters,
-    letters,
-    unlabelled_docstrings,
-    vocabulary,
-)
+from transferlab.applications.text import docstrings, encode, unlabelled_docstrings, vocabulary
+from transferlab.data import fresh_letters, letters
 from transferlab.device import seeded
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluate, mean_loss
+from transferlab.metrics import evaluate, mean_loss
 from transferlab.models import (
     Backbone,
     MaskedLanguageModel,

@@ -19,7 +19,10 @@ from tqdm.auto import tqdm
 from transferlab.checkpoint import RunState, check_same_run, load_checkpoint, save_checkpoint
 from transferlab.data import FreshDataset, batches, labels
 from transferlab.device import choose_device, seeded
-from transferlab.distributed import (
+from transferlab.errors import InputError
+from transferlab.history import History
+from transferlab.metrics import check_labels, evaluate, mean_loss
+from transferlab.scale import (
     in_processes,
     join_processes,
     process_count,
@@ -29,9 +32,6 @@ from transferlab.distributed import (
     sum_over_processes,
     weigh,
 )
-from transferlab.errors import InputError
-from transferlab.evaluate import check_labels, evaluate, mean_loss
-from transferlab.history import History
 
 Batch = tuple[Tensor, Tensor]
 LossFunction = Callable[[nn.Module, Batch], Tensor]

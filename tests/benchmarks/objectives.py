@@ -31,8 +31,8 @@ from torch.utils.data import Dataset
 from transferlab import evaluate, fit, freeze, pretrain
 from transferlab.data import MemoryDataset, digits, few_shot, letters, split, unlabelled
 from transferlab.device import seeded
-from transferlab.evaluate import Interval, interval
 from transferlab.features import extract_features
+from transferlab.metrics import Interval, interval
 from transferlab.models import Backbone, small_cnn
 
 OBJECTIVES = ("supervised", "autoencoder", "denoising", "masked", "contrastive", "gan")

@@ -41,7 +41,7 @@ from transferlab.data import (
     textures,
 )
 from transferlab.device import seeded
-from transferlab.evaluate import interval
+from transferlab.metrics import interval
 from transferlab.models import Backbone, small_cnn
 from transferlab.select import (
     SCORES,

@@ -18,7 +18,7 @@ from rich.table import Table
 from workers import FOLDER
 
 from transferlab.device import cpu_quota
-from transferlab.evaluate import Interval, interval
+from transferlab.metrics import Interval, interval
 from transferlab.plots import STYLES, Plot
 
 LIBRARIES = ("torch", "torchvision", "lightning", "fastai", "skorch", "keras", "numpy")

@@ -14,7 +14,7 @@ from torch import nn
 
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, image_folder, in_memory, labels, load
-from transferlab.evaluate import evaluate
+from transferlab.metrics import evaluate
 from transferlab.models import backbone_names, save_weights, small_cnn
 from transferlab.models.torchvision_models import _version
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from transferlab import InputError, fit, freeze, load_backbone
+from transferlab.applications.text import PADDING
 from transferlab.data import MemoryDataset
-from transferlab.data.docstrings import PADDING
 from transferlab.device import seeded
 from transferlab.features import extract_features
 from transferlab.models import MaskedLanguageModel, save_weights, text_transformer

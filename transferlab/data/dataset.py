@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 from transferlab.device import cpu_quota
 from transferlab.errors import InputError
 
+Batch = tuple[Tensor, Tensor]  # inputs, shape (n, ...), and labels, shape (n,)
 CHUNK_BYTES = 4 * 2**20  # how much of a shuffled epoch is copied at once: it stays in the cache
 
 

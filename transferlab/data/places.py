@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from transferlab.errors import InputError
+
 
 def data_folder() -> Path | None:
     """Return the folder that TRANSFERLAB_DATA names, or None when the variable is not set."""
@@ -27,3 +29,15 @@ def weights_folders() -> list[Path]:
     if folder is not None:
         folders.insert(0, folder / "weights")
     return folders
+
+
+def real_folder(inside: str, name: str | None = None) -> Path:
+    """Return a folder inside TRANSFERLAB_DATA; `name` is the data set's, when it is another."""
+    name, folder = name or inside, data_folder()
+    if folder is None or not (folder / inside).is_dir():
+        where = "TRANSFERLAB_DATA is not set" if folder is None else f"{folder} has no such folder"
+        raise InputError(
+            f"data set {name!r} is not on this machine ({where}); "
+            f"set TRANSFERLAB_DATA to a folder that holds {inside}/."
+        )
+    return folder / inside

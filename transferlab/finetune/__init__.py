@@ -9,7 +9,7 @@ from transferlab.finetune.freezing import (
     unfreeze,
 )
 from transferlab.finetune.groups import blocks, layer_decay
-from transferlab.finetune.mixup import mixup
+from transferlab.finetune.mixing import mixup
 from transferlab.finetune.penalties import L1, L2, L2SP
 from transferlab.finetune.schedules import gradual_unfreezing, lp_ft
 

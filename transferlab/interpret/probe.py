@@ -12,8 +12,8 @@ from torch.utils.data import Dataset
 from transferlab.data import batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluation_mode
-from transferlab.interpret.stages import output_of, puts_channels_last, recorded, stages
+from transferlab.metrics import evaluation_mode
+from transferlab.models.layers import output_of, puts_channels_last, recorded, stages
 
 
 def probe_by_depth(

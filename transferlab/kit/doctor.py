@@ -109,7 +109,8 @@ def _room() -> Iterator[Finding]:
 
 def _offline() -> Iterator[Finding]:
     from transferlab import data, models
-    from transferlab.data import places, real
+    from transferlab.data import places
+    from transferlab.data.sets import real
 
     yield "embedded data", f"digits ({len(data.digits())} images), letters (drawn when needed)", ""
     shipped = models.shipped()

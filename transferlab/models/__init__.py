@@ -2,16 +2,12 @@
 
 from transferlab.models.autoencoder import Autoencoder, MaskedAutoencoder
 from transferlab.models.backbone import Backbone, Normalize
-from transferlab.models.detection import Detector, detect, detection_loss
 from transferlab.models.encoder import Encoder, Projector
 from transferlab.models.gan import GAN, Discriminator, Generator
 from transferlab.models.inception import narrow_inception
-from transferlab.models.loading import backbone_names, load_backbone, save_weights
+from transferlab.models.loading import load_backbone, save_weights
 from transferlab.models.lora import LoRA, add_lora, has_lora, load_lora, merge_lora, save_lora
-from transferlab.models.maps import FeatureMaps
-from transferlab.models.recurrent import Recurrent, Transcriber, small_gru
 from transferlab.models.resnet import narrow_resnet50, resnet20
-from transferlab.models.segmentation import UNet
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.torchvision_models import torchvision_file
 from transferlab.models.transformer import (
@@ -26,25 +22,17 @@ __all__ = [
     "GAN",
     "Autoencoder",
     "Backbone",
-    "Detector",
     "Discriminator",
     "Encoder",
-    "FeatureMaps",
     "Generator",
     "LoRA",
     "MaskedAutoencoder",
     "MaskedLanguageModel",
     "Normalize",
     "Projector",
-    "Recurrent",
     "TextBackbone",
-    "Transcriber",
-    "UNet",
     "add_lora",
-    "backbone_names",
     "card",
-    "detect",
-    "detection_loss",
     "has_lora",
     "load_backbone",
     "load_lora",
@@ -59,7 +47,6 @@ __all__ = [
     "save_weights",
     "shipped",
     "small_cnn",
-    "small_gru",
     "text_transformer",
     "torchvision_file",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from transferlab.evaluate import evaluation_mode
+from transferlab.metrics import evaluation_mode
 from transferlab.models.backbone import Backbone
 from transferlab.models.encoder import Encoder
 

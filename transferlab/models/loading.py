@@ -40,11 +40,6 @@ OWN = {
 }
 
 
-def backbone_names() -> list[str]:
-    """Return every name that `load_backbone` knows: our own networks, then torchvision's."""
-    return [*OWN, *torchvision_names()]
-
-
 def load_backbone(
     name: str,
     weights: str | Path | None = None,
@@ -62,7 +57,7 @@ def load_backbone(
     >>> load_backbone("mobilenet_v2", weights="my/weights.pth")
 
     Args:
-        name: one of `backbone_names()`.
+        name: one of `OWN`, or a classifier of torchvision.models, such as "resnet50".
         weights: None (random), the name of a shipped checkpoint, the name of torchvision weights
             ("DEFAULT", "IMAGENET1K_V1", …), or the path of a file.
         num_classes: outputs of a new head; None keeps the head that came with the weights.

@@ -11,9 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from transferlab.data.docstrings import PADDING
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
+
+PADDING, UNKNOWN, MASK = 0, 1, 2  # the numbers of the special tokens
+SPECIAL = ("<padding>", "<unknown>", "<mask>")
 
 
 class Attention(nn.Module):
@@ -115,7 +117,7 @@ class TextBackbone(Backbone):
         if x.ndim != 2 or x.shape[1] > length or x.is_floating_point():
             raise InputError(
                 f"{self.name} expects token numbers, integers of shape (N, {length}) or shorter; "
-                f"found {x.dtype} of shape {tuple(x.shape)}. `data.encode` makes them."
+                f"found {x.dtype} of shape {tuple(x.shape)}. `applications.text.encode` makes them."
             )
 
 
@@ -128,7 +130,7 @@ def text_transformer(
     layers: int = 2,
     dropout: float = 0.1,
 ) -> TextBackbone:
-    """Return a small transformer encoder for texts that `data.encode` has turned into numbers.
+    """Return a small transformer encoder for token numbers, as `applications.text.encode` makes.
 
     Args:
         shape: (length,), the longest text in tokens; shorter ones may come in.

@@ -16,9 +16,9 @@ from transferlab.data import MemoryDataset, in_memory
 from transferlab.data.dataset import as_float
 from transferlab.device import choose_device, seeded
 from transferlab.errors import InputError
-from transferlab.evaluate import check_labels, evaluation_mode
 from transferlab.finetune.freezing import mode_is_held
 from transferlab.history import History
+from transferlab.metrics import check_labels, evaluation_mode
 from transferlab.privacy.accounting import import_opacus, noise_for, spent_epsilon
 
 GRADIENT_BYTES = 256 * 2**20  # how much memory the gradients of single samples may take at once

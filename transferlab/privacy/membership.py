@@ -9,7 +9,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from transferlab.errors import InputError
-from transferlab.evaluate import Interval, check_labels, predict
+from transferlab.metrics import Interval, check_labels, predict
 
 REPEATS = 200  # of the bootstrap
 LOW_FPR = 0.01

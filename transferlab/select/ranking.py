@@ -14,12 +14,12 @@ from transferlab.data import MemoryDataset, labels
 from transferlab.data.dataset import class_names
 from transferlab.device import seeded
 from transferlab.errors import InputError
-from transferlab.evaluate import evaluate
 from transferlab.features import extract_features
 from transferlab.finetune import freeze, unfreeze
+from transferlab.metrics import evaluate
 from transferlab.models import Backbone, card, shipped
 from transferlab.models.torchvision_models import torchvision_names
-from transferlab.select.cost import cost
+from transferlab.select.costs import cost
 from transferlab.select.report import Ranking
 from transferlab.select.scores import h_score, knn, leep, linear_probe, logme, nce
 from transferlab.train import fit

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from transferlab import plots
-from transferlab.evaluate import Interval, interval
+from transferlab.metrics import Interval, interval
 from transferlab.select.correlation import Correlation, rank_correlation, smallest_convincing
-from transferlab.select.cost import Cost
+from transferlab.select.costs import Cost
 
 ACCURACIES = ("knn", "linear_probe")  # these are shares, shown in percent
 SMALLEST_RANKING = 3  # models; fewer have no rank correlation

@@ -3,7 +3,7 @@
 expected: The sides are not paired
 """
 
-from transferlab.evaluate import interval
+from transferlab.metrics import interval
 
 
 def paired_gap(tuned, scratch):

@@ -5,7 +5,7 @@ expected: Subtract scratch from tuned
 
 import numpy as np
 
-from transferlab.evaluate import interval
+from transferlab.metrics import interval
 
 
 def paired_gap(tuned, scratch):

@@ -1,0 +1,224 @@
+"""Docstrings: English, balanced, told apart by their topic, without copies of each other."""
+
+import argparse
+import ast
+import random
+import shutil
+import statistics
+import typing
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from transferlab import InputError
+from transferlab.applications.text import (
+    MASK,
+    NAMES,
+    PADDING,
+    UNKNOWN,
+    Texts,
+    _balanced,
+    _collect,
+    _modules,
+    _passages,
+    passages_of,
+    runs,
+)
+from transferlab.data import docstrings, encode, few_shot, unlabelled_docstrings, vocabulary
+from transferlab.data.sets.cards import DOCUMENTATION, Carried, package_folder
+
+SOURCE = '''
+"""Tools that turn one thing into some other thing of use."""
+
+def turn(x):
+    """Turn a thing into *another* one, as :func:`~pack.age.turns` does it [1]_, [2]_.
+
+    Parameters
+    ----------
+    x : array_like
+        The thing which is to be turned into
+        some other ``thing``, if it can be.
+    unused : str
+
+    Notes
+    -----
+    The same words, over and over again, until the end is near.
+    It costs 12 * n ** 2 operations and is therefore not a sentence.
+    too small a start makes this one no sentence either, you see.
+    Short ones are out.
+
+    This passage says how NumPy does it, which would be telling.
+
+    >>> turn("the words of an example are not a sentence of English.")
+    """
+'''
+
+
+def test_passages_are_sentences_without_markup_code_and_names():
+    assert list(passages_of(SOURCE)) == [
+        "Tools that turn one thing into some other thing of use.",
+        "Turn a thing into another one, as pack.age.turns does it.",
+        "The thing which is to be turned into some other thing, if it can be.",
+    ]
+
+
+@pytest.mark.parametrize("module", [argparse, statistics, typing])
+def test_passages_are_from_docstrings(module):
+    """What the regular expression finds, `ast` finds too, up to a few strings of code."""
+    source = Path(module.__file__).read_text("utf-8")
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [ast.get_docstring(n) for n in ast.walk(ast.parse(source)) if isinstance(n, documented)]
+    ours = set(passages_of(source))
+    theirs = set(passages_of("\n".join(f'"""{text}"""' for text in found if text)))
+    assert len(ours - theirs) <= 0.05 * len(ours)
+    assert len(theirs - ours) <= 0.2 * len(theirs)  # docstrings in other quotes
+
+
+def test_classes_sizes_and_what_a_passage_is():
+    train, test = docstrings(), docstrings("test")
+    assert train.classes == test.classes == [card.name for card in DOCUMENTATION]
+    assert not train.missing
+    assert len(train) + len(test) >= 5000
+    for data in (train, test):
+        counts = data.y.bincount()
+        assert len(data.texts) == len(data.y) and (counts == counts[0]).all()
+        for text in data.texts:
+            assert 8 <= len(text.split()) <= 60 and text[-1] in ".?!"
+            assert not NAMES.search(text)
+    assert repr(test) == f"docstrings: {len(test):,} texts, 7 classes"
+
+
+def test_no_two_passages_share_eight_words_in_a_row():
+    train, test = docstrings(), docstrings("test")
+    counts = Counter(run for text in train.texts + test.texts for run in runs(text))
+    assert max(counts.values()) == 1
+
+
+def test_a_random_split_of_all_passages_would_leak():
+    """The naive way: every passage of every module, shuffled, cut in two."""
+    folder = package_folder("sklearn")
+    modules = _modules(folder)[:60]
+    texts = [text for m in modules for text in passages_of((folder / m).read_text("utf-8"))]
+    random.Random(0).shuffle(texts)
+    cut = int(0.8 * len(texts))
+    seen = set().union(*map(runs, texts[:cut]))
+    leaked = sum(not seen.isdisjoint(runs(text)) for text in texts[cut:])
+    assert leaked > 0.2 * (len(texts) - cut)
+
+
+def test_less_per_class_is_a_part_of_more():
+    small, large = docstrings(per_class=20), docstrings(per_class=50)
+    assert small.y.bincount().tolist() == [20] * 7
+    assert small.texts[:20] == large.texts[:20]
+    assert small.texts[20:40] == large.texts[50:70]
+
+
+def test_the_place_of_a_package_does_not_matter(tmp_path):
+    original = package_folder("python") / "json"
+    shutil.copytree(original, tmp_path / "elsewhere" / "json")
+    found = [_collect(folder, "train", set()) for folder in (original, tmp_path / "elsewhere/json")]
+    assert found[0] == found[1] != []
+
+
+def test_tests_and_copied_code_are_not_read(tmp_path):
+    for name in ("good.py", "tests/bad.py", "externals/bad.py", "deep/site-packages/bad.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(SOURCE)
+    assert _modules(tmp_path) == ["good.py"]
+
+
+def test_there_are_five_thousand_passages_and_reading_them_again_gives_the_same():
+    again = _passages.__wrapped__(DOCUMENTATION)  # without the cache
+    assert again == _passages(DOCUMENTATION)
+    assert sum(len(texts) for parts in again.values() for texts in parts.values()) >= 5000
+
+
+def test_missing_packages_are_told():
+    absent = Carried("absent", "no_such_package", "", "", "", "")
+    found = _passages((absent,)) | {
+        name: {"train": ["One."] * 3, "test": []} for name in ("a", "b")
+    }
+    data = _balanced(found, "train", None)
+    assert data.classes == ["a", "b"] and data.missing == ["absent"]
+    assert repr(data) == "docstrings: 6 texts, 2 classes (not installed: absent)"
+    with pytest.raises(InputError, match="absent, a, b cannot be read here; expected two packages"):
+        _balanced(found, "test", None)
+
+
+def test_the_topic_can_be_told_from_the_words_but_not_always():
+    """A bag of words on modules that it never saw: far from chance (14 %), far from all."""
+    train, test = docstrings(per_class=200), docstrings("test")
+    words = vocabulary(train.texts, 1000)
+
+    def bag(texts: Texts) -> torch.Tensor:
+        x = encode(texts, words).x
+        return torch.zeros(len(x), len(words)).scatter_(1, x, 1.0)[:, 3:]
+
+    model = LogisticRegression(max_iter=300).fit(bag(train), train.y)
+    assert 0.35 < model.score(bag(test), test.y) < 0.75
+
+
+def texts(*passages: str) -> Texts:
+    return Texts(list(passages), torch.arange(len(passages)), list("abc"), "texts", [])
+
+
+def test_a_vocabulary_by_hand():
+    words = vocabulary(["To be, or not to be.", "Not to 2 be!"], size=8)
+    assert words[:3] == ["<padding>", "<unknown>", "<mask>"]
+    # be 3, to 3, not 2, then one each: ! , . or
+    assert words[3:] == ["be", "to", "not", "!", ","]
+    assert vocabulary(["a b"], size=100) == [*words[:3], "a", "b"]
+
+
+def test_encoding_by_hand():
+    words = ["<padding>", "<unknown>", "<mask>", "be", "to", "not", ","]
+    data = encode(texts("To be, or not to be.", "Not!", "???"), words, length=5)
+    assert data.x.tolist() == [[4, 3, 6, 1, 5], [5, 1, 0, 0, 0], [1, 1, 1, 0, 0]]
+    assert data.x.dtype == torch.int64 and data.y.tolist() == [0, 1, 2]
+    assert (PADDING, UNKNOWN, MASK) == (0, 1, 2)
+
+
+def test_the_training_vocabulary_covers_the_test_texts():
+    train, test = docstrings(), docstrings("test")
+    words = vocabulary(train.texts)
+    assert len(words) == len(set(words)) == 4096
+    share = {}
+    for name, data in (("train", train), ("test", test)):
+        x = encode(data, words).x
+        assert x.max() < 4096 and not (x == MASK).any()
+        assert ((x[:, 1:] != PADDING) <= (x[:, :-1] != PADDING)).all()  # padding only at the end
+        share[name] = ((x == UNKNOWN).sum() / (x != PADDING).sum()).item()
+    assert share["train"] < 0.04 and share["test"] < 0.1
+
+
+def test_few_labels_can_be_drawn_from_encoded_texts():
+    train = docstrings(per_class=30)
+    few = few_shot(encode(train, vocabulary(train.texts)), 5)
+    assert few.x.shape == (35, 64) and few.classes == train.classes
+
+
+def test_what_cannot_be_had():
+    with pytest.raises(InputError, match="part='val' is unknown; expected 'train' or 'test'"):
+        docstrings("val")
+    with pytest.raises(InputError, match=r"per_class=0; expected 1 to \d+ in part='test'"):
+        docstrings("test", per_class=0)
+    with pytest.raises(InputError, match="per_class=100000; expected 1 to"):
+        docstrings(per_class=100_000)
+    with pytest.raises(InputError, match="size=3; expected at least 4"):
+        vocabulary(["a"], size=3)
+    with pytest.raises(InputError, match=r"words begin with \['a'\]; expected \['<padding>'"):
+        encode(texts("a"), ["a"])
+    with pytest.raises(InputError, match="length=0; expected at least 1"):
+        encode(texts("a"), vocabulary(["a"]), length=0)
+
+
+def test_texts_for_pre_training_are_many_and_none_is_near_the_test():
+    many = unlabelled_docstrings()
+    assert len(many) > len(docstrings("train"))
+    assert not many.y.any() and many.classes == ["unlabelled"]
+    assert len(set(many.texts)) == len(many)
+    unseen = {run for text in docstrings("test").texts for run in runs(text)}
+    assert all(unseen.isdisjoint(runs(text)) for text in many.texts)

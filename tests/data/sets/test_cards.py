@@ -1,0 +1,55 @@
+"""What other packages carry: every file is there, and every one has its licence card."""
+
+from importlib.metadata import files
+
+import pytest
+
+from transferlab import InputError
+from transferlab.data import digits, docstrings, faces, licences, photos, textures
+from transferlab.data.sets.cards import (
+    DIGITS,
+    FACES,
+    INSTALLED_AS,
+    PHOTOS,
+    TEXTURES,
+    Carried,
+    package_folder,
+)
+
+FILES = (*PHOTOS, *TEXTURES, FACES, DIGITS)
+
+
+@pytest.mark.parametrize("card", FILES, ids=lambda card: card.name)
+def test_the_package_itself_carries_the_file(card):
+    """Nothing that was downloaded later counts: the file is in the list of what was installed."""
+    installed = {file.as_posix() for file in files(INSTALLED_AS.get(card.package, card.package))}
+    assert f"{card.package}/{card.path}" in installed
+    assert card.file().stat().st_size > 10_000
+
+
+def test_every_class_of_every_real_set_has_a_card_that_says_all():
+    rows = licences()
+    assert all(all(row.values()) for row in rows)
+    carded = {(row["set"], row["what"]) for row in rows}
+    for data in (photos(2), textures(2), docstrings("test")):
+        assert {(data.name, name) for name in data.classes} <= carded
+    for data in (digits(), faces()):
+        assert (data.name, data.name) in carded
+    assert len(carded) == len(rows) == len(FILES) + 7
+
+
+def test_a_picture_that_is_missing_is_told_with_the_package_to_update():
+    def card(package: str) -> Carried:
+        return Carried("lake", package, "data/lake.png", "", "", "")
+
+    with pytest.raises(InputError, match=r"lake: .* holds no data/lake.png; .* update scikit-im"):
+        card("skimage").file()
+    with pytest.raises(InputError, match="lake: the package no_such_package is missing"):
+        card("no_such_package").file()
+
+
+def test_folders_are_found_without_an_import():
+    assert (package_folder("python") / "argparse.py").is_file()
+    assert (package_folder("skimage") / "__init__.py").is_file()
+    assert package_folder("no_such_package") is None
+    assert package_folder("argparse") is None  # one file, no folder

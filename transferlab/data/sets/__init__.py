@@ -1,0 +1,1 @@
+"""Embedded, generated and packaged data sets, one a file; `transferlab.data` hands them out."""

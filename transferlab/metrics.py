@@ -1,0 +1,150 @@
+"""How good is a model? Loss, accuracy, confusion, and intervals over seeds."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import Dataset
+
+from transferlab.data import batches
+from transferlab.data.dataset import class_names
+from transferlab.device import choose_device
+from transferlab.errors import InputError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What `evaluate` found.
+
+    Attributes:
+        loss: mean cross-entropy per sample, in nats.
+        accuracy: share of samples whose largest score is the right class, 0..1.
+        confusion: counts, shape (classes, classes); rows are true classes, columns predicted ones.
+        classes: the names that belong to rows and columns.
+    """
+
+    loss: float
+    accuracy: float
+    confusion: Tensor
+    classes: list[str]
+
+    def __str__(self) -> str:
+        n = int(self.confusion.sum())
+        return f"accuracy {self.accuracy:.1%}, loss {self.loss:.3f} on {n:,} samples"
+
+
+@torch.no_grad()
+def predict(
+    model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
+) -> tuple[Tensor, Tensor]:
+    """Return the scores, shape (N, classes), and the labels, shape (N,), of a whole data set.
+
+    The model computes in evaluation mode and is left in the mode it was in.
+    """
+    where = choose_device(device)
+    with evaluation_mode(model.to(where)):
+        pairs = [(model(x), y) for x, y in batches(dataset, batch_size, device=where)]
+    scores, y = zip(*pairs, strict=True)
+    return torch.cat(scores), torch.cat(y)
+
+
+@contextlib.contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Inside: evaluation mode. Afterwards every layer is in the mode that it was in before."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def evaluate(
+    model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
+) -> Evaluation:
+    """Measure a classifier on a data set; every sample counts the same, also in the last batch."""
+    scores, y = predict(model, dataset, batch_size=batch_size, device=device)
+    num_classes = scores.shape[1]
+    check_labels(y, num_classes)
+    confusion = torch.bincount(y * num_classes + scores.argmax(1), minlength=num_classes**2)
+    confusion = confusion.view(num_classes, num_classes).cpu()
+    names = class_names(dataset, y)[:num_classes]
+    names += [str(i) for i in range(len(names), num_classes)]  # outputs without a name
+    return Evaluation(
+        loss=F.cross_entropy(scores.cpu().double(), y.cpu()).item(),
+        accuracy=confusion.diagonal().sum().item() / len(y),
+        confusion=confusion,
+        classes=names,
+    )
+
+
+def check_labels(y: Tensor, outputs: int) -> None:
+    """Refuse labels that a classifier has no output for; a GPU would only say "assert"."""
+    found = int(y.max())
+    if found >= outputs:
+        raise InputError(
+            f"the data has label {found}, but the model has {outputs} outputs; "
+            f"expected labels 0 to {outputs - 1}."
+        )
+
+
+@torch.no_grad()
+def mean_loss(
+    model: nn.Module,
+    dataset: Dataset,
+    loss_fn: Callable[[nn.Module, tuple[Tensor, Tensor]], Tensor],
+    *,
+    batch_size: int = 128,
+    device: str = "auto",
+) -> float:
+    """Return the mean per sample of any objective, in evaluation mode.
+
+    Args:
+        loss_fn: `loss_fn(model, batch)` returns the mean loss of one batch, as for `fit`.
+    """
+    where = choose_device(device)
+    total, count = 0.0, 0
+    with evaluation_mode(model.to(where)):
+        for x, y in batches(dataset, batch_size, device=where):
+            total += loss_fn(model, (x, y)).item() * len(y)
+            count += len(y)
+    return total / count
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its confidence interval, from `n` independent runs."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def interval(values: Sequence[float], level: float = 0.95) -> Interval:
+    """Return the mean of some runs and its interval by Student's t distribution.
+
+    For a comparison, pass the *differences* of runs that share a seed: what the seed did to both
+    sides cancels, and an interval that excludes 0 says that the sides differ.
+
+    Source: Student, The Probable Error of a Mean (1908).
+    """
+    from scipy import special  # here, because it takes long to import
+
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or len(numbers) < 2:
+        raise InputError(f"an interval needs at least 2 runs; found {numbers.size}.")
+    if not np.isfinite(numbers).all():
+        raise InputError(f"an interval needs finite values; found {numbers.tolist()}.")
+    mean = numbers.mean()
+    standard_error = numbers.std(ddof=1) / np.sqrt(len(numbers))
+    half = special.stdtrit(len(numbers) - 1, (1 + level) / 2) * standard_error
+    return Interval(float(mean), float(mean - half), float(mean + half), len(numbers))
