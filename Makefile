@@ -30,7 +30,8 @@ WHEELHOUSE ?= $(wildcard wheelhouse)
 WHEELS := --no-index --find-links $(WHEELHOUSE)
 
 LESSON_FILES = $(sort $(wildcard course/[0-9]*/0[1-9]_*.ipynb solutions/*/exercises.ipynb))
-PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope
+# Without bars, and with threads that sleep while they wait (see transferlab/kit/kernel.py).
+PYTEST = TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # The tables of objectives.py and ranking.py take a quarter of an hour each; ask for them by name.
 BENCH ?= overhead penalty growth streaming gpu frozen training
@@ -106,8 +107,9 @@ $(VENV)/bin/python:
 	echo "No Python 3.11 or newer was found; install one, or say where: make PYTHON=/path/to/python" >&2; \
 	exit 1
 
-# The stamp comes last: a set-up that was cut short is begun again.
-$(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+# The stamp comes last: a set-up that was cut short is begun again. The kernel gets the variables
+# that make small networks fast; so notebooks have them wherever they are opened.
+$(STAMP): pyproject.toml constraints.txt transferlab/kit/kernel.py | $(VENV)/bin/python
 	@rm -f $@
 ifneq ($(WHEELHOUSE),)
 	$(BIN)/python -m pip install $(WHEELS) -c constraints.txt setuptools
@@ -115,6 +117,7 @@ ifneq ($(WHEELHOUSE),)
 else
 	$(BIN)/python -m pip install $(INDEX) -c constraints.txt -e '.[$(EXTRAS)]'
 endif
+	$(BIN)/python -m transferlab.kit.kernel
 	@touch $@
 
 $(STAMP_BENCH): $(STAMP)

@@ -1,13 +1,17 @@
 """What the tests share: real data when it is there, tiny data, the devices of this machine."""
 
+import contextlib
+import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from transferlab.data import MemoryDataset
+from transferlab.device import prefer_device
+from transferlab.train import take_step
 
 HERE = Path(__file__).parent
 
@@ -42,6 +46,35 @@ def each_device(request: pytest.FixtureRequest) -> str:
     if request.param == "cuda" and not torch.cuda.is_available():
         pytest.skip("needs a GPU; torch.cuda.is_available() is False here")
     return request.param
+
+
+@pytest.fixture(autouse=True)
+def no_preferred_device() -> Iterator[None]:
+    """What one lesson said of its device must not reach the next test."""
+    yield
+    prefer_device(None)
+
+
+@pytest.fixture
+def interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[int], contextlib.AbstractContextManager]:
+    """Return a context in which somebody presses Ctrl-C after so many steps of `fit`."""
+
+    @contextlib.contextmanager
+    def after(steps: int) -> Iterator[None]:
+        taken = itertools.count()
+
+        def step(*arguments):
+            if next(taken) == steps:
+                raise KeyboardInterrupt
+            return take_step(*arguments)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("transferlab.train.take_step", step)
+            yield
+
+    return after
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def main(folder: Path) -> None:
     }
     model = nn.Sequential(nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(48, 2))
     few, many = (image_folder(photos(folder / f"photos {n}", n)) for n in (PHOTOS, 4 * PHOTOS))
-    options = {"epochs": 1, "batch_size": 4, "device": "cpu", "progress": False}
+    options = {"epochs": 1, "batch_size": 4, "device": "cpu"}
     fit(model, few, **options)
     found["fit"] = [
         peak(fit, model, few, **options),

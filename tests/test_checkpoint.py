@@ -98,7 +98,7 @@ class Attack:
 
 def test_a_checkpoint_that_would_run_code_is_refused_and_does_not_run(tmp_path):
     trace, path = tmp_path / "it ran", tmp_path / "evil.ckpt"
-    torch.save({"format": "transferlab checkpoint 2", "model": Attack(trace)}, path)
+    torch.save({"format": "transferlab checkpoint 3", "model": Attack(trace)}, path)
     with pytest.raises(InputError, match=r"evil\.ckpt holds more than tensors.*could run code"):
         load_checkpoint(path)
     assert not trace.exists()

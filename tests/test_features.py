@@ -91,7 +91,7 @@ def test_every_device_gives_the_same_features_and_trains_on_them(
     for cache in (None, tmp_path, tmp_path):
         found = extract_features(frozen, few, device=each_device, cache=cache)
         assert torch.allclose(found.x.cpu(), expected, rtol=1e-2, atol=1e-3)  # a GPU may use TF32
-    options = {"device": each_device, "cache": tmp_path, "progress": False}
+    options = {"device": each_device, "cache": tmp_path}
     history = train_head(frozen, few, epochs=3, **options)
     assert history.loss[-1] < history.loss[0]
 
@@ -510,7 +510,7 @@ def test_two_at_once_do_not_disturb_each_other(cached, few):
 
 
 def test_the_head_becomes_that_of_the_whole_frozen_network(few, tmp_path):
-    options = {"epochs": 4, "batch_size": 16, "lr": 0.01, "seed": 3, "progress": False}
+    options = {"epochs": 4, "batch_size": 16, "lr": 0.01, "seed": 3}
     whole, quick = (load_backbone("small_cnn", "letters", num_classes=10, seed=0) for _ in "ab")
     freeze(whole)
     slow_history = fit(whole, few, val=few, **options)
@@ -529,7 +529,7 @@ def test_features_from_the_disk_train_the_same_head(few, tmp_path):
     for cache in (None, tmp_path, tmp_path):
         model = load_backbone("small_cnn", "letters", num_classes=10, seed=0)
         freeze(model)
-        train_head(model, few, epochs=2, cache=cache, progress=False)
+        train_head(model, few, epochs=2, cache=cache)
         heads.append(model.head.weight)
     assert torch.equal(heads[0], heads[1])
     assert torch.equal(heads[1], heads[2])

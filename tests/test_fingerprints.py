@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from transferlab.data import MemoryDataset
-from transferlab.fingerprints import fingerprint, hash_tensors, tensor_bytes
+from transferlab.files import hash_tensors, tensor_bytes
+from transferlab.fingerprints import fingerprint
 
 
 def test_the_hash_is_sha256_of_names_types_shapes_and_numbers():

@@ -1,20 +1,26 @@
-"""A lesson's settings, its missing network, and the claims that it must prove."""
+"""A lesson's settings, its missing network, its scores, and the claims that it must prove."""
 
 import os
 import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
+import torch
 
 from transferlab import InputError
-from transferlab.lesson import PROFILES, Claims, Run, start
+from transferlab.device import choose_device, prefer_device
+from transferlab.lesson import PROFILES, Claims, Run, Scores, start
+from transferlab.metrics import interval
 
 
 @pytest.fixture(autouse=True)
 def plain_environment(monkeypatch):
     for name in ("TRANSFERLAB_PROFILE", "TRANSFERLAB_DEVICE", "TRANSFERLAB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
+    yield
+    prefer_device(None)
 
 
 # ---- start ---------------------------------------------------------------------------------------
@@ -57,6 +63,75 @@ def test_an_unknown_profile_in_the_environment_too(monkeypatch):
     monkeypatch.setenv("TRANSFERLAB_PROFILE", "clas")
     with pytest.raises(InputError, match="profile='clas' is unknown"):
         start("smoke", "cpu")
+
+
+def test_auto_is_the_lessons_device_from_then_on(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert str(choose_device("auto")) == "cuda"
+    assert start("smoke", "cpu").device == "cpu"
+    assert str(choose_device("auto")) == "cpu"
+    assert start("smoke", "auto").device == "cuda"  # a second start forgets the first
+    assert str(choose_device("auto")) == "cuda"
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_setting_is_that_of_the_profile(profile):
+    run = Run(profile, "cpu", 0)
+    assert run.setting(smoke="smoke", class_="class", full="full") == profile
+
+
+# ---- scores --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scores():
+    """Return the scores of two seeds: two starts at two numbers of labels."""
+    found = Scores()
+    for tuned, scratch in ((71.0, 60.5), (70.0, 61.5)):
+        found.add("fine-tuned", tuned, n=1)
+        found.add("from scratch", scratch, n=1)
+    found.add("fine-tuned", 90.0, 91.0, n=20)
+    found.add("from scratch", 89.0, 92.0, n=20)
+    return found
+
+
+def test_scores_are_kept_by_name_and_settings(scores):
+    assert scores.of("fine-tuned", n=1).tolist() == [71.0, 70.0]
+    assert scores.of("fine-tuned", n=20).tolist() == [90.0, 91.0]
+    assert scores.names == ["fine-tuned", "from scratch"]
+
+
+def test_a_gain_is_paired_by_seed(scores):
+    assert scores.gain("fine-tuned", "from scratch", n=1).tolist() == [10.5, 8.5]
+    assert scores.gain("from scratch", "fine-tuned", n=20).tolist() == [-1.0, 1.0]
+
+
+def test_the_interval_is_that_of_the_scores(scores):
+    assert scores.interval("fine-tuned", n=1) == interval([71.0, 70.0])
+
+
+def test_the_order_of_the_settings_does_not_matter():
+    found = Scores()
+    found.add("fine-tuned", 1.0, task="word", n=5)
+    assert found.of("fine-tuned", n=5, task="word").tolist() == [1.0]
+
+
+def test_what_is_read_cannot_change_what_is_kept(scores):
+    scores.of("fine-tuned", n=1)[0] = 0.0
+    assert np.array_equal(scores.of("fine-tuned", n=1), [71.0, 70.0])
+
+
+def test_scores_that_are_not_there_get_one_sentence(scores):
+    with pytest.raises(InputError, match=r"no scores of 'fine-tuned' with n=5; there are 'fine-tu"):
+        scores.of("fine-tuned", n=5)
+    with pytest.raises(InputError, match=r"no scores of 'tuned'; there are none\.$"):
+        Scores().of("tuned")
+
+
+def test_scores_of_different_seeds_are_not_paired(scores):
+    scores.add("from scratch", 62.0, n=1)
+    with pytest.raises(InputError, match="'fine-tuned' has 2 scores and 'from scratch' 3"):
+        scores.gain("fine-tuned", "from scratch", n=1)
 
 
 # ---- no network ----------------------------------------------------------------------------------

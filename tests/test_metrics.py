@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, freeze
 from transferlab.data import MemoryDataset, digits
-from transferlab.metrics import Interval, interval, predict
+from transferlab.metrics import interval, predict
 from transferlab.models import small_cnn
 
 
@@ -126,14 +126,6 @@ def test_the_interval_covers_as_often_as_it_says():
     found = [interval(rng.normal(1.0, 1.0, 5)) for _ in range(2000)]
     share = np.mean([i.low <= 1.0 <= i.high for i in found])
     assert 0.935 < share < 0.965  # three standard errors of 0.95 at 2,000 draws
-
-
-def test_an_interval_says_whether_it_excludes_zero():
-    assert Interval(1, 0.5, 1.5, 5).excludes_zero
-    assert Interval(-1, -1.5, -0.5, 5).excludes_zero
-    assert not Interval(0.1, -0.5, 0.7, 5).excludes_zero
-    assert not Interval(0.0, 0.0, 0.0, 5).excludes_zero
-    assert str(Interval(1.234, 0.5, 2, 5)) == "1.2 [0.5, 2.0]"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, fit, load_backbone, pretrain
-from transferlab.applications.text import MASK, PADDING, SPECIAL
 from transferlab.data import MemoryDataset, fresh_letters, letters, unlabelled
 from transferlab.device import seeded
 from transferlab.models import (
@@ -26,6 +25,7 @@ from transferlab.models import (
     small_cnn,
     text_transformer,
 )
+from transferlab.models.transformer import MASK, PADDING, SPECIAL
 from transferlab.pretrain import (
     discriminator_loss,
     drop_pixels,
@@ -40,6 +40,7 @@ from transferlab.pretrain import (
     small_changes,
     squared_error,
 )
+from transferlab.scale import Scale
 
 WITHOUT_LABELS = ["autoencoder", "denoising", "masked", "contrastive", "gan"]
 OBJECTIVES = ["supervised", *WITHOUT_LABELS]
@@ -47,7 +48,7 @@ SOURCE = letters(192)
 
 
 def train(objective: str, model: Backbone, data=SOURCE, steps: int = 3, **options):
-    options = {"batch_size": 64, "device": "cpu", "progress": False, **options}
+    options = {"batch_size": 64, "device": "cpu", **options}
     return getattr(pretrain, objective)(model, data, steps=steps, **options)
 
 
@@ -478,7 +479,7 @@ def test_it_leaves_a_backbone_that_fine_tunes(objective, build, each_device):
         model.replace_head(37)
     few = SOURCE.subset(torch.arange(64))
     start = evaluate(model, few, device=each_device).loss
-    fit(model, few, epochs=5, batch_size=32, lr=3e-3, device=each_device, progress=False)
+    fit(model, few, epochs=5, batch_size=32, lr=3e-3, device=each_device)
     assert evaluate(model, few, device=each_device).loss < start
 
 
@@ -554,7 +555,7 @@ def test_two_and_two_epochs_equal_four_bit_for_bit(objective, source, tmp_path):
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_it_trains_in_mixed_precision(objective):
     model = load_backbone("small_cnn", num_classes=37, seed=0)
-    history = train(objective, model, steps=2, precision="bfloat16")
+    history = train(objective, model, steps=2, scale=Scale(precision="bfloat16"))
     assert math.isfinite(history.loss[-1])
     assert all(p.dtype == torch.float32 and p.isfinite().all() for p in model.parameters())
 
@@ -573,7 +574,7 @@ def test_a_published_resnet20_can_be_trained_on(objective, shared_data):
     with seeded(0):
         model.replace_head(3)
     three = MemoryDataset(x, torch.arange(8) % 3, ["a", "b", "c"])
-    fine = fit(model, three, epochs=4, batch_size=4, device="cpu", progress=False)
+    fine = fit(model, three, epochs=4, batch_size=4, device="cpu")
     assert fine.loss[-1] < fine.loss[0]
 
 
@@ -653,7 +654,7 @@ def test_masked_tokens_learns_a_language_of_two_words():
     with seeded(0):
         model = text_transformer(2, (8,), 5, width=16, heads=2, layers=1, dropout=0.0)
     before = copy.deepcopy(model)
-    options = {"batch_size": 32, "lr": 1e-2, "device": "cpu", "progress": False}
+    options = {"batch_size": 32, "lr": 1e-2, "device": "cpu"}
     history = pretrain.masked_tokens(model, unlabelled(x), steps=120, **options)
     # One word of eight is hidden. Every tenth of these becomes a random word, which tells nothing
     # away either: the seven others do.

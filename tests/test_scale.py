@@ -128,3 +128,19 @@ def test_a_small_last_batch_leaves_an_empty_share(points):
 def test_more_processes_than_samples_in_a_batch_are_refused(points):
     with pytest.raises(InputError, match="too few for 4 processes"):
         batches(points(9), 2, share=(0, 4))
+
+
+@needs_processes
+@pytest.mark.parametrize(
+    ("scenario", "sentence"),
+    [
+        ("other_data", "process 0: it has samples=100, process 1 samples=20"),
+        ("other_rate", "process 0: it has lr=0.01, process 1 lr=0.02"),
+        ("other_network", "process 1 has another network than process 0"),
+    ],
+)
+def test_processes_that_differ_are_refused_before_the_first_step(tmp_path, scenario, sentence):
+    done = torchrun(tmp_path, scenario)
+    assert done.returncode != 0
+    assert sentence in done.stderr
+    assert not list(tmp_path.iterdir())

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-import transferlab.train
+import transferlab.run
 from transferlab import data, fit, models
 from transferlab.device import seeded
 from transferlab.finetune import L2SP, freeze, unfreeze
 from transferlab.history import History
-from transferlab.scale import process_count, process_rank
+from transferlab.scale import Scale, join_processes, process_count, process_rank
 
 
 def points(n: int) -> data.MemoryDataset:
@@ -36,7 +36,7 @@ def network(dropout: float = 0.0) -> nn.Module:
 def uneven(folder: Path) -> dict:
     """97 samples in batches of 32: the last batch has one sample, and nothing for process 1."""
     model, data = network(), points(97)
-    history = fit(model, data, val=data, epochs=3, batch_size=32, lr=0.01, progress=False)
+    history = fit(model, data, val=data, epochs=3, batch_size=32, lr=0.01)
     return result(model, history)
 
 
@@ -60,8 +60,7 @@ def everything(folder: Path) -> dict:
         schedule="cosine",
         penalty=L2SP(0.1),
         unfreeze=thaw,
-        accumulate=3,
-        progress=False,
+        scale=Scale(parts=3),
     )
     del model.unused
     return result(model, history)
@@ -73,7 +72,7 @@ def files(folder: Path) -> dict:
     with seeded(1):
         model = models.mlp(2, (3, 4, 4), widths=(8,))
     images = data.image_folder(folder / "images")
-    history = fit(model, images, epochs=2, batch_size=4, lr=0.01, progress=False)
+    history = fit(model, images, epochs=2, batch_size=4, lr=0.01)
     return result(model, history)
 
 
@@ -81,30 +80,51 @@ def fresh(folder: Path) -> dict:
     """Generated data, drawn alike in all processes."""
     with seeded(1):
         model = models.mlp(37, (1, 8, 8), widths=(8,))
-    history = fit(model, data.fresh_letters(64), epochs=2, batch_size=32, progress=False)
+    history = fit(model, data.fresh_letters(64), epochs=2, batch_size=32)
     return result(model, history)
 
 
 def resumed(folder: Path) -> dict:
     """2 + 2 epochs and 4 epochs, with dropout; who wrote the checkpoint?"""
     writers = []
-    save = transferlab.train.save_checkpoint
+    save = transferlab.run.save_checkpoint
 
     def noted(path: Path, content: dict) -> None:
         writers.append(process_rank())
         save(path, content)
 
-    transferlab.train.save_checkpoint = noted
-    kept, options = network(0.5), {"batch_size": 32, "progress": False, "lr": 0.01}
+    transferlab.run.save_checkpoint = noted
+    kept, options = network(0.5), {"batch_size": 32, "lr": 0.01}
     fit(kept, points(97), epochs=2, checkpoint=folder / "run.pt", **options)
     again, whole = network(0.5), network(0.5)
     fit(again, points(97), epochs=4, checkpoint=folder / "run.pt", **options)
     history = fit(whole, points(97), epochs=4, **options)
-    transferlab.train.save_checkpoint = save
+    transferlab.run.save_checkpoint = save
     same = all(
         torch.equal(a, b) for a, b in zip(again.parameters(), whole.parameters(), strict=True)
     )
     return {**result(whole, history), "same": same, "saves": len(writers)}
+
+
+def other_data(folder: Path) -> dict:
+    """Process 1 has fewer samples, and would wait for the others after its last batch."""
+    join_processes(torch.device("cpu"))  # who is who is not known before
+    model, data = network(), points(100 if process_rank() == 0 else 20)
+    return result(model, fit(model, data, steps=4))
+
+
+def other_rate(folder: Path) -> dict:
+    """Process 1 has another learning rate."""
+    join_processes(torch.device("cpu"))
+    model, lr = network(), 0.01 * (1 + process_rank())
+    return result(model, fit(model, points(97), epochs=1, lr=lr))
+
+
+def other_network(folder: Path) -> dict:
+    """Process 1 has a wider network."""
+    join_processes(torch.device("cpu"))
+    model = models.mlp(2, (1, 4, 4), widths=(8 + process_rank(),))
+    return result(model, fit(model, points(97), epochs=1))
 
 
 def killed(folder: Path) -> dict:
@@ -117,7 +137,7 @@ def killed(folder: Path) -> dict:
             os.kill(os.getpid(), signal.SIGKILL)
 
     model = network(0.5)
-    options = {"batch_size": 32, "progress": False, "lr": 0.01, "unfreeze": die}
+    options = {"batch_size": 32, "lr": 0.01, "unfreeze": die}
     history = fit(model, points(97), epochs=4, checkpoint=folder / "killed.pt", **options)
     return result(model, history)
 

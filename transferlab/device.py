@@ -13,13 +13,27 @@ import torch
 from transferlab.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+_preferred: str | None = None  # what "auto" means in this process, when somebody has said it
+
+
+def prefer_device(name: str | None) -> None:
+    """Say what "auto" means from now on; None: the GPU when there is one, otherwise the CPU.
+
+    A lesson says it once, in `lesson.start`, and none of its other cells names a device.
+    """
+    global _preferred
+    _preferred = None
+    _preferred = None if name is None else str(choose_device(name))
 
 
 def choose_device(name: str | torch.device = "auto") -> torch.device:
-    """Return the device called `name`; "auto" is the GPU when there is one, otherwise the CPU.
+    """Return the device called `name`.
 
+    "auto" is what `prefer_device` has said, or else the GPU when there is one, otherwise the CPU.
     Of several processes that torchrun started, each gets a GPU of its own.
     """
+    if str(name) == "auto" and _preferred is not None:
+        name = _preferred
     kind = str(name).partition(":")[0]
     if kind not in DEVICES:
         raise InputError(f"device={str(name)!r} is unknown; expected one of {', '.join(DEVICES)}.")

@@ -11,27 +11,27 @@ from typing import Any
 import PIL
 import torch
 import torchvision
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
-from transferlab.data import MemoryDataset, batches, subset
+from transferlab.data import Batch, MemoryDataset, batches, subset
 from transferlab.data.dataset import class_names, from_disk
 from transferlab.data.mapped import read_mapped, write_batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
+from transferlab.files import hash_tensors
 from transferlab.finetune import mode_is_held
-from transferlab.fingerprints import fingerprint, hash_tensors
+from transferlab.fingerprints import fingerprint
+from transferlab.history import History
 from transferlab.models import Backbone
-from transferlab.train import History, fit
+from transferlab.train import fit
 
 FORMAT = "transferlab features 1"  # count on when the same network gets other features
 MOST_AT_ONCE = 128  # samples
 CPU_BATCH_BYTES = 5_000_000
 TOLERANCE = 0.01  # far above rounding on any device, far below what another layer would change
-
-Batch = tuple[Tensor, Tensor]
 
 
 def extract_features(

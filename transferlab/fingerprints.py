@@ -1,16 +1,29 @@
-"""Fingerprints: a short text that differs whenever the data differ."""
+"""Fingerprints: a short text that differs whenever data, a function or a setting differs.
 
+`fingerprint` tells data sets apart whose features are kept on the disk. `describe` and
+`describe_data` tell runs of `fit` apart, so that a checkpoint is never continued by another run.
+"""
+
+import enum
+import functools
 import hashlib
-from collections.abc import Iterable
+import sysconfig
+import types
+from collections.abc import Callable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
-from transferlab.data.dataset import MemoryDataset
-from transferlab.data.folders import ImageFolder
+from transferlab.data import FreshDataset, ImageFolder, MemoryDataset, labels
+from transferlab.device import seeded
 from transferlab.errors import InputError
+from transferlab.files import hash_tensors
+
+# ---- data sets -----------------------------------------------------------------------------------
 
 
 def fingerprint(dataset: Dataset) -> Any:
@@ -37,7 +50,7 @@ def fingerprint(dataset: Dataset) -> Any:
             "classes": dataset.classes,
             "files": len(dataset),
             "sha256 of names, sizes and times": _hash_files(dataset),
-            "transform": _describe(dataset.transform),
+            "transform": _transform_text(dataset.transform),
         }
     if type(dataset) is Subset:
         positions = torch.as_tensor(dataset.indices)
@@ -53,21 +66,6 @@ def fingerprint(dataset: Dataset) -> Any:
     )
 
 
-def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
-    """Return the SHA-256 of tensors with their names, types and shapes."""
-    digest = hashlib.sha256()
-    for name, tensor in tensors:
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor_bytes(tensor))
-    return digest.hexdigest()
-
-
-def tensor_bytes(tensor: Tensor) -> memoryview:
-    """Return the numbers of a tensor as bytes, without a copy when they lie in one piece."""
-    flat = tensor.detach().cpu().contiguous().flatten()
-    return memoryview(flat.view(torch.uint8).numpy())
-
-
 def _hash_files(data: ImageFolder) -> str:
     digest = hashlib.sha256()
     for file, label in zip(data.files, data.targets, strict=True):
@@ -78,7 +76,7 @@ def _hash_files(data: ImageFolder) -> str:
     return digest.hexdigest()
 
 
-def _describe(transform: Any) -> str:
+def _transform_text(transform: Any) -> str:
     """Return a transform's own words; refuse one that only says where it lies in memory."""
     text = repr(transform)
     if " at 0x" in text:
@@ -87,3 +85,168 @@ def _describe(transform: Any) -> str:
             "is kept on disk; expected one whose text says so, such as backbone.transform."
         )
     return text
+
+
+SAMPLE = 16  # inputs that are looked at where looking at all would take long
+WHOLE_BYTES = 64 * 2**20  # data in memory up to this size are hashed whole
+
+
+def describe_data(dataset: Dataset) -> dict[str, Any]:
+    """Return what tells a training set from others of the same length, by name.
+
+    A text that begins with "#" is a hash. Of a data set that is not in memory a sample of the
+    inputs is read.
+    """
+    try:
+        y = labels(dataset)
+        label_hash = "#" + hash_tensors([("labels", torch.as_tensor(y))])[:16]
+    except InputError:  # the data set does not tell its labels
+        label_hash = "unknown"
+    return {
+        "samples": len(dataset),
+        "classes": [str(name) for name in getattr(dataset, "classes", [])],
+        "labels": label_hash,
+        "inputs": _hash_inputs(dataset),
+    }
+
+
+def _hash_inputs(dataset: Dataset) -> str:
+    if hasattr(dataset, "fingerprint"):
+        return "#" + _short_hash(str(dataset.fingerprint()))
+    if isinstance(dataset, MemoryDataset):
+        x = dataset.x
+        if x.nbytes > WHOLE_BYTES:
+            x = x[_spread(len(x))]
+        return "#" + hash_tensors([("x", x)])[:16]
+    one, two = _read_sample(dataset), _read_sample(dataset)
+    # A data set with random numbers of its own, which no seed fixes, cannot be told by its inputs.
+    return f"#{one[:16]}" if one == two else "random"
+
+
+def _read_sample(dataset: Dataset) -> str:
+    with seeded(0):  # random transforms draw the same each time
+        if isinstance(dataset, FreshDataset):
+            x, y = dataset.draw(SAMPLE, torch.Generator().manual_seed(0))
+            return hash_tensors([("x", x), ("y", y)])
+        samples = [dataset[int(i)][0] for i in _spread(len(dataset))]
+        return hash_tensors((str(i), torch.as_tensor(x)) for i, x in enumerate(samples))
+
+
+def _spread(n: int) -> Tensor:
+    """Return up to `SAMPLE` positions, evenly spread from the first to the last."""
+    return torch.linspace(0, n - 1, min(n, SAMPLE)).round().long()
+
+
+# ---- functions and settings ----------------------------------------------------------------------
+
+NUMBERS_AND_TEXTS = (bool, int, float, complex, str, bytes)
+PLAIN = (*NUMBERS_AND_TEXTS, type(None), range, slice, enum.Enum, PurePath, np.generic)
+PLAIN += (torch.dtype, torch.device, torch.Size)
+# Functions that live here are known by their names; the code of others may change between runs.
+LIBRARIES = tuple(
+    {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    | {str(Path(__file__).parent)}
+)
+
+
+def describe(value: Any, name: str) -> str:
+    """Return a text that differs whenever a function or a setting would do something else.
+
+    A function is its qualified name, the values that it captured and its default arguments; one
+    of your own also has a hash of its code and the numbers and functions that the code refers to.
+    Objects are described by their attributes. What holds something that cannot be described, such
+    as an open file or a random number generator, is refused.
+
+    Args:
+        name: what `value` is called in the message of a refusal.
+    """
+    try:
+        return _describe(value, ())
+    except _CannotDescribeError as error:
+        raise InputError(
+            f"{name} holds {error}, which does not say what it is, so a checkpoint could not tell "
+            "this run from another; expected functions and objects made of numbers, texts and "
+            "tensors (or no checkpoint)."
+        ) from None
+
+
+class _CannotDescribeError(Exception):
+    """Something is only known by its place in memory."""
+
+
+def _describe(value: Any, outer: tuple[int, ...]) -> str:
+    if isinstance(value, PLAIN):
+        return repr(value)
+    if id(value) in outer:  # an object that holds itself
+        return "…"
+
+    def inside(part: Any) -> str:
+        return _describe(part, (*outer, id(value)))
+
+    match value:
+        case Tensor():
+            return "#" + hash_tensors([("", value)])[:16]
+        case np.ndarray():
+            return f"#{_short_hash(f'{value.dtype} {value.shape} {value.tobytes().hex()}')}"
+        case list() | tuple():
+            return f"[{', '.join(map(inside, value))}]"
+        case set() | frozenset():
+            return f"{{{', '.join(sorted(map(inside, value)))}}}"
+        case Mapping():
+            return f"{{{', '.join(f'{inside(k)}: {inside(v)}' for k, v in value.items())}}}"
+        case functools.partial():
+            parts = [inside(value.func), *map(inside, value.args), inside(value.keywords)]
+            return f"partial({', '.join(parts)})"
+        case types.MethodType():
+            return f"{inside(value.__func__)} of {inside(value.__self__)}"
+        case types.FunctionType():
+            return _describe_function(value, inside)
+        case type() | types.BuiltinFunctionType():
+            return f"{value.__module__}.{value.__qualname__}"
+        case types.ModuleType():
+            return value.__name__
+        case nn.Module():
+            # A network that learns has other weights at each look; its form must do.
+            learns = any(parameter.requires_grad for parameter in value.parameters())
+            weights = "" if learns else " #" + hash_tensors(value.state_dict().items())[:16]
+            return repr(value) + weights
+    if hasattr(value, "__dict__"):
+        kind = type(value)
+        return f"{kind.__module__}.{kind.__qualname__}({inside(vars(value))})"
+    text = repr(value)
+    if " at 0x" in text:  # it only says where it lies in memory
+        raise _CannotDescribeError(f"a {type(value).__name__}")
+    return text
+
+
+def _describe_function(function: types.FunctionType, inside: Callable[[Any], str]) -> str:
+    code = function.__code__
+    facts = {}
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            facts[name] = inside(cell.cell_contents)
+        except ValueError:  # a variable that has no value yet
+            facts[name] = "empty"
+    if function.__defaults__ or function.__kwdefaults__:
+        facts["defaults"] = inside([function.__defaults__, function.__kwdefaults__])
+    if not code.co_filename.startswith(LIBRARIES):
+        for name in code.co_names:
+            found = function.__globals__.get(name)
+            if isinstance(found, (*NUMBERS_AND_TEXTS, tuple, Tensor, types.FunctionType)):
+                facts[name] = inside(found)
+        facts["code"] = "#" + _short_hash(_code_text(code))
+    name = f"{function.__module__}.{function.__qualname__}"
+    return f"{name}({', '.join(f'{key}={text}' for key, text in facts.items())})"
+
+
+def _code_text(code: types.CodeType) -> str:
+    """Return what a function computes as a text, without names of files and numbers of lines."""
+    constants = [
+        _code_text(constant) if isinstance(constant, types.CodeType) else _describe(constant, ())
+        for constant in code.co_consts
+    ]
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
+
+
+def _short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,17 +1,21 @@
-"""What a lesson calls besides the cores: its settings, and the claims that it must prove."""
+"""What a lesson calls besides the cores: its settings, its scores, and the claims it must prove."""
 
 import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+import numpy as np
 import torch
 
-from transferlab.device import choose_device
+from transferlab.device import choose_device, prefer_device
 from transferlab.errors import InputError
+from transferlab.files import html_table, text_table
 from transferlab.metrics import Interval, interval
 
 PROFILES = ("smoke", "class", "full")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,15 @@ class Run:
     device: str
     seed: int
 
+    def setting(self, *, smoke: T, class_: T, full: T) -> T:
+        """Return the value that a setting has in this run's profile.
+
+        >>> steps = run.setting(smoke=5, class_=50, full=100)
+
+        (`class` alone is a word of Python's own, and cannot be an argument's name.)
+        """
+        return {"smoke": smoke, "class": class_, "full": full}[self.profile]
+
     def __str__(self) -> str:
         return f"profile {self.profile}, device {self.device}, seed {self.seed}"
 
@@ -40,6 +53,8 @@ def start(
     The environment variables TRANSFERLAB_PROFILE and TRANSFERLAB_DEVICE, when set, win over the
     parameters: tests run the same notebook in another profile without changing it. With
     TRANSFERLAB_OFFLINE=1 every connection to another machine raises an error from now on.
+
+    From now on `device="auto"`, the default of every function, is the lesson's device.
 
     Args:
         profile: "smoke", "class" or "full".
@@ -59,7 +74,8 @@ def start(
         forbid_network()
     if threads is not None and profile != "full":
         torch.set_num_threads(threads)
-    run = Run(profile, str(choose_device(device)), seed)
+    prefer_device(device)
+    run = Run(profile, str(choose_device("auto")), seed)
     print(run)
     return run
 
@@ -81,6 +97,57 @@ def forbid_network() -> None:
 
     socket.socket.connect = guarded(socket.socket.connect)
     socket.socket.connect_ex = guarded(socket.socket.connect_ex)
+
+
+class Scores:
+    """Scores by name and settings, one per seed, collected while a lesson runs.
+
+    >>> accuracy = Scores()
+    >>> accuracy.add("fine-tuned", 71.0, n=5)  # the first seed, five labels per class
+    >>> accuracy.add("from scratch", 64.0, n=5)
+    >>> accuracy.gain("fine-tuned", "from scratch", n=5)
+    array([7.])
+    """
+
+    def __init__(self) -> None:
+        self._lists: dict[tuple[str, frozenset[tuple[str, Any]]], list[float]] = {}
+
+    def add(self, name: str, *scores: float, **settings: Any) -> None:
+        """Add the score of the next seed, or of the next few seeds."""
+        self._lists.setdefault((name, frozenset(settings.items())), []).extend(scores)
+
+    def of(self, name: str, **settings: Any) -> np.ndarray:
+        """Return the scores with this name and exactly these settings, one per seed."""
+        key = name, frozenset(settings.items())
+        if key not in self._lists:
+            known = "; ".join(_described(*key) for key in self._lists) or "none"
+            raise InputError(f"no scores of {_described(*key)}; there are {known}.")
+        return np.array(self._lists[key])
+
+    def gain(self, better: str, worse: str, **settings: Any) -> np.ndarray:
+        """Return the paired differences better − worse, one per seed."""
+        first, second = self.of(better, **settings), self.of(worse, **settings)
+        if len(first) != len(second):
+            raise InputError(
+                f"{better!r} has {len(first)} scores and {worse!r} {len(second)}; "
+                "expected as many of both, one per seed."
+            )
+        return first - second
+
+    def interval(self, name: str, **settings: Any) -> Interval:
+        """Return the mean of these scores and its 95 % interval over the seeds."""
+        return interval(self.of(name, **settings))
+
+    @property
+    def names(self) -> list[str]:
+        """The names, in the order in which they were first added."""
+        return list(dict.fromkeys(name for name, _ in self._lists))
+
+
+def _described(name: str, settings: frozenset[tuple[str, Any]]) -> str:
+    """Return "'fine-tuned' with n=5"."""
+    told = ", ".join(f"{key}={value!r}" for key, value in sorted(settings))
+    return f"{name!r} with {told}" if told else repr(name)
 
 
 @dataclass(frozen=True)
@@ -164,22 +231,9 @@ class ClaimsTable:
         return list(zip(*columns, strict=True))
 
     def __repr__(self) -> str:
-        table = self._table()
-        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        text = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in table
-        ]
-        return "\n".join([text[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *text[1:]])
+        return text_table(self._table())
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None):
-        header, *rows = self._table()
-        head = "".join(f"<th>{name}</th>" for name in header)
-        body = "".join(
-            "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>"
-            for row in rows
-        )
-        html = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         records = [
             {
                 "name": claim.name,
@@ -191,4 +245,5 @@ class ClaimsTable:
             }
             for claim in self.claims
         ]
-        return {"text/html": html, "text/plain": repr(self)}, {"transferlab_claims": records}
+        shown = {"text/html": html_table(self._table()), "text/plain": repr(self)}
+        return shown, {"transferlab_claims": records}

@@ -10,10 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from transferlab.data import batches
+from transferlab.data import Batch, batches
 from transferlab.data.dataset import class_names
 from transferlab.device import choose_device
 from transferlab.errors import InputError
+
+LossFunction = Callable[[nn.Module, Batch], Tensor]  # returns the mean loss of one batch
+
+
+def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+    """Return the mean cross-entropy of a classifier on one batch, in nats."""
+    x, y = batch
+    return F.cross_entropy(model(x), y)
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def check_labels(y: Tensor, outputs: int) -> None:
 def mean_loss(
     model: nn.Module,
     dataset: Dataset,
-    loss_fn: Callable[[nn.Module, tuple[Tensor, Tensor]], Tensor],
+    loss_fn: LossFunction,
     *,
     batch_size: int = 128,
     device: str = "auto",

@@ -16,8 +16,8 @@ besides (a decoder, a projection, a generator) is made for the run, trained toge
 features, and thrown away.
 
 The arguments are the same for all: `steps` gradient steps of `batch_size` samples, `lr` for Adam,
-`seed`, and more options for `fit`, such as `device`, `checkpoint`, `precision` or `progress`. The
-learning rate falls to 0 along a cosine.
+`seed`, and more options for `fit`, such as `checkpoint` or `scale`. The learning rate falls to 0
+along a cosine.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from transferlab.data import augment
+from transferlab.data import Batch, augment
 from transferlab.device import seeded
 from transferlab.errors import InputError
+from transferlab.history import History
+from transferlab.metrics import LossFunction, cross_entropy
 from transferlab.models import (
     GAN,
     Autoencoder,
@@ -42,7 +44,7 @@ from transferlab.models import (
     TextBackbone,
 )
 from transferlab.models.transformer import MASK, PADDING, SPECIAL
-from transferlab.train import Batch, History, LossFunction, cross_entropy, fit
+from transferlab.train import fit
 
 Change = Callable[[Tensor], Tensor]  # makes other images of a batch of images
 
@@ -226,7 +228,9 @@ def supervised(
     **options: Any,
 ) -> History:
     """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l."""
-    return _minimise(cross_entropy, model, data, steps, batch_size, lr, seed, options)
+    return _minimise(
+        cross_entropy, model, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
 
 
 def autoencoder(
@@ -254,7 +258,9 @@ def autoencoder(
 
     with seeded(seed):
         network = Autoencoder(model)
-    return _minimise(reconstruct, network, data, steps, batch_size, lr, seed, options)
+    return _minimise(
+        reconstruct, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
 
 
 def denoising(
@@ -284,7 +290,9 @@ def denoising(
 
     with seeded(seed):
         network = Autoencoder(model)
-    return _minimise(repair, network, data, steps, batch_size, lr, seed, options)
+    return _minimise(
+        repair, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
 
 
 def masked(
@@ -320,7 +328,9 @@ def masked(
 
     with seeded(seed):
         network = MaskedAutoencoder(model)
-    return _minimise(complete, network, data, steps, batch_size, lr, seed, options)
+    return _minimise(
+        complete, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
+    )
 
 
 def masked_tokens(
@@ -350,7 +360,16 @@ def masked_tokens(
         )
 
     network = MaskedLanguageModel(model)
-    return _minimise(guess_tokens(share), network, data, steps, batch_size, lr, seed, options)
+    return _minimise(
+        guess_tokens(share),
+        network,
+        data,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        **options,
+    )
 
 
 def guess_tokens(share: float = 0.15) -> LossFunction:
@@ -382,8 +401,8 @@ def contrastive(
     Both views go through the network in one pass, as in the authors' code. BatchNorm then
     normalises them together, and the numbers of one half do not give away which view it is.
 
-    Images are contrasted with those that share a forward pass: over several processes, or with
-    `accumulate`, with fewer than `batch_size`.
+    Images are contrasted with those that share a forward pass: over several processes, or
+    in parts of a batch, with fewer than `batch_size`.
 
     Args:
         views: makes a view of each image of a batch, with other random numbers at every call. What
@@ -402,7 +421,16 @@ def contrastive(
 
     with seeded(seed):
         network = Projector(model)
-    return _minimise(find_the_other_view, network, data, steps, batch_size, lr, seed, options)
+    return _minimise(
+        find_the_other_view,
+        network,
+        data,
+        steps=steps,
+        batch_size=batch_size,
+        lr=lr,
+        seed=seed,
+        **options,
+    )
 
 
 def gan(
@@ -449,26 +477,10 @@ def gan(
     with seeded(seed):
         network = GAN(model, Generator(model.shape) if generator is None else generator)
     options = {"optimizer": adam, **options}
-    return _minimise(play, network, data, steps, batch_size, lr, seed, options)
-
-
-def _minimise(
-    loss_fn: LossFunction,
-    network: nn.Module,
-    data: Dataset,
-    steps: int,
-    batch_size: int,
-    lr: float,
-    seed: int,
-    options: dict[str, Any],
-) -> History:
-    return fit(
-        network,
-        data,
-        loss_fn=loss_fn,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        **{"schedule": "cosine", **options},
+    return _minimise(
+        play, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
     )
+
+
+def _minimise(loss_fn: LossFunction, network: nn.Module, data: Dataset, **options: Any) -> History:
+    return fit(network, data, loss_fn=loss_fn, **{"schedule": "cosine", **options})

@@ -1,4 +1,7 @@
-"""Training over several processes that `torchrun` starts; one process needs none of this.
+"""Bigger machines: 16 bits, batches in parts, other layouts, compiling, and several processes.
+
+A small run needs none of this. `fit(…, scale=Scale(…))` takes the steps of `ScaledStep` instead of
+`train.take_step`, and so does every run that torchrun has started:
 
     torchrun --nproc-per-node 2 train.py
 
@@ -14,13 +17,140 @@ import io
 import signal
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch.amp import GradScaler
+from torch.optim import Optimizer
 
+from transferlab.data import Batch
 from transferlab.errors import InputError
+from transferlab.metrics import LossFunction
+
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the steps of a run are computed on a bigger machine; the defaults change nothing.
+
+    Attributes:
+        precision: "float32"; "bfloat16" or "float16" compute matrix products in 16 bits, which a
+            GPU does several times faster (Micikevicius et al., Mixed Precision Training, 2018).
+            Weights, optimizer and loss stay in 32 bits.
+        parts: compute each batch in so many parts, one after the other (gradient accumulation).
+            The step is the same (but for BatchNorm, which sees a part), the memory that of one.
+        channels_last: store images as (N, H, W, C), which convolutions on a GPU like better.
+        compile: let torch.compile fuse the operations of a step. It pays on a GPU, in long runs.
+        workers: processes that read samples from files; None: one for each core but one.
+    """
+
+    precision: str = "float32"
+    parts: int = 1
+    channels_last: bool = False
+    compile: bool = False
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.parts < 1:
+            raise InputError(f"parts={self.parts}: expected at least 1 part of a batch.")
+        if self.precision not in PRECISIONS:
+            raise InputError(
+                f"precision={self.precision!r} is unknown; expected one of {', '.join(PRECISIONS)}."
+            )
+
+
+class ScaledStep:
+    """One optimizer step, called like `train.take_step`, computed as a `Scale` says.
+
+    Attributes:
+        scaler: keeps small gradients of float16 above zero; switched off in other precisions.
+    """
+
+    def __init__(self, model: nn.Module, scale: Scale, device: torch.device) -> None:
+        if scale.precision == "float16" and device.type == "cpu":
+            raise InputError(
+                "precision='float16' is slower than float32 on a CPU, by far; expected 'float32' "
+                "or 'bfloat16' there."
+            )
+        if scale.channels_last:
+            model.to(memory_format=torch.channels_last)
+        self.scale = scale
+        self.scaler = GradScaler(device.type, enabled=scale.precision == "float16")
+        self._loss: _Loss | None = None
+        self._learning: list[bool] = []  # which parameters learned when `_averaged` was made
+
+    def __call__(
+        self,
+        model: nn.Module,
+        batch: Batch,
+        loss_fn: LossFunction,
+        optimizer: Optimizer,
+        penalty: Any = None,
+    ) -> Tensor:
+        """Take the step; return the mean loss of this process's samples."""
+        loss_of = self._wrapped(model, loss_fn)
+        optimizer.zero_grad()
+        x, y = batch
+        losses = []
+        for part_x, part_y in self._parts(x, y):
+            loss = loss_of(part_x, part_y)
+            self.scaler.scale(weighted(loss, len(part_y), len(y))).backward()
+            losses.append((loss.detach(), len(part_y)))
+        if penalty is not None:
+            self.scaler.unscale_(optimizer)
+            penalty.add_to_gradients()
+        self.scaler.step(optimizer)
+        self.scaler.update()
+        if len(losses) == 1:
+            return losses[0][0]
+        return sum(loss * n for loss, n in losses) / max(len(y), 1)
+
+    def _parts(self, x: Tensor, y: Tensor) -> list[Batch]:
+        """Cut a batch into parts; all processes must make equally many, even if empty."""
+        if self.scale.parts == 1:
+            return [(x, y)]
+        parts = zip(x.tensor_split(self.scale.parts), y.tensor_split(self.scale.parts), strict=True)
+        return [part for part in parts if len(part[1]) or process_count() > 1]
+
+    def _wrapped(self, model: nn.Module, loss_fn: LossFunction) -> nn.Module:
+        """Return the loss as a module that is compiled and averages gradients, where asked for."""
+        if self._loss is None:
+            self._loss = _Loss(model, loss_fn, self.scale)
+            if self.scale.compile:
+                self._loss.compile()
+        learning = [parameter.requires_grad for parameter in model.parameters()]
+        if learning != self._learning:  # DDP decides at its start which parameters it watches
+            self._averaged, self._learning = average_gradients(self._loss), learning
+        return self._averaged
+
+
+class _Loss(nn.Module):
+    """`loss_fn(model, batch)` as a module: torch.compile and DDP wrap modules, not functions."""
+
+    def __init__(self, model: nn.Module, loss_fn: LossFunction, scale: Scale) -> None:
+        super().__init__()
+        self.model, self.loss_fn, self.channels_last = model, loss_fn, scale.channels_last
+        self.precision = PRECISIONS[scale.precision]
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        if len(y) == 0:  # the other processes wait for us: take part, with a weight of 0
+            x, y = x.new_zeros(1, *x.shape[1:]), y.new_zeros(1)
+        if self.channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        if self.precision == torch.float32:
+            return self.loss_fn(self.model, (x, y))
+        with torch.autocast(x.device.type, self.precision):
+            return self.loss_fn(self.model, (x, y))
+
+
+# ---- several processes ---------------------------------------------------------------------------
 
 
 def join_processes(device: torch.device) -> None:
@@ -84,21 +214,21 @@ def gather_from_processes(value: Any) -> list[Any]:
     return [torch.load(io.BytesIO(content), weights_only=True) for content in sent]
 
 
-def wait_for_processes() -> None:
-    """Wait until every process has come this far."""
-    if process_count() > 1:
-        distributed.barrier()
-
-
 @torch.no_grad()
-def start_alike(model: nn.Module) -> None:
+def broadcast_model(model: nn.Module) -> None:
     """Give every process the weights and buffers of process 0."""
-    if process_count() > 1:
-        for tensor in [*model.parameters(), *model.buffers()]:
-            distributed.broadcast(tensor.detach(), src=0)
+    if process_count() == 1:
+        return
+    tensors = [*model.parameters(), *model.buffers()]
+    first, *others = gather_from_processes([list(tensor.shape) for tensor in tensors])
+    for rank, other in enumerate(others, start=1):
+        if other != first:  # the processes would wait for each other forever
+            raise InputError(f"process {rank} has another network than process 0; expected one.")
+    for tensor in tensors:
+        distributed.broadcast(tensor.detach(), src=0)
 
 
-def weigh(loss: Tensor, part: int, whole: int) -> Tensor:
+def weighted(loss: Tensor, part: int, whole: int) -> Tensor:
     """Return the mean loss of a part, weighted so that the gradients of all parts add up.
 
     DDP averages the gradients of the processes. That is the gradient of the whole batch only if
@@ -114,20 +244,19 @@ def weigh(loss: Tensor, part: int, whole: int) -> Tensor:
     return loss * (process_count() * part / samples).squeeze()
 
 
-def in_processes(loss: nn.Module) -> nn.Module:
-    """Wrap a loss so that its backward pass averages the gradients of all processes.
-
-    DDP decides here which parameters it watches: wrap again after unfreezing some.
-    """
+def average_gradients(loss: nn.Module) -> nn.Module:
+    """Wrap a loss so that its backward pass averages the gradients of all processes."""
     if process_count() == 1:
         return loss
+    from torch.nn.parallel import DistributedDataParallel
+
     # A static graph: DDP learns in the first step which parameters the loss does not use, such as
     # those of a head that an objective leaves out, instead of waiting for their gradients.
     return DistributedDataParallel(loss, static_graph=True)
 
 
 @contextlib.contextmanager
-def sentence_when_one_dies(advice: str) -> Iterator[None]:
+def explain_lost_process(advice: str) -> Iterator[None]:
     """Turn the error of a lost connection into a sentence; others pass through.
 
     Args:

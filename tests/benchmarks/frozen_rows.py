@@ -105,7 +105,6 @@ def transferlab(
             batch_size=BATCH,
             lr=RATE,
             optimizer="sgd",
-            progress=False,
             device="cpu",
         )
         model.head.load_state_dict(backbone.head.state_dict())

@@ -39,7 +39,7 @@ def matrix_rate(precision: str, n: int = 8192) -> float:
 def ours(data: MemoryDataset, **options) -> float:
     """Return the seconds of one epoch, the second one: the first compiles and warms up."""
     model = load_backbone("resnet50", num_classes=10, seed=0)
-    history = fit(model, data, epochs=2, batch_size=BATCH, progress=False, device="cuda", **options)
+    history = fit(model, data, epochs=2, batch_size=BATCH, device="cuda", **options)
     return history.seconds[-1]
 
 

@@ -40,7 +40,7 @@ def vectors(n: int, width: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def train_mlp(n: int) -> Callable[[], object]:
     model, data = load_backbone("mlp", num_classes=CLASSES, size=8, seed=0), images(n)
-    return lambda: fit(model, data, epochs=1, progress=False, device="cpu")
+    return lambda: fit(model, data, epochs=1, device="cpu")
 
 
 def compute_features(n: int) -> Callable[[], object]:

@@ -52,7 +52,7 @@ def pretrained(row: Row, source: Dataset | None, steps: int, seed: int) -> Backb
         model = small_cnn(len(source.classes) if source else 10, widths=WIDTHS)
     if source is not None:
         run = getattr(pretrain, objective)
-        run(model, source, steps=steps, batch_size=BATCH, seed=seed, device="cpu", progress=False)
+        run(model, source, steps=steps, batch_size=BATCH, seed=seed, device="cpu")
     return model
 
 
@@ -86,7 +86,6 @@ def fine_tune(
         schedule="cosine",
         seed=seed,
         device="cpu",
-        progress=False,
     )
     return 100 * evaluate(model, test, device="cpu").accuracy
 

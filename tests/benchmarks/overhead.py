@@ -47,7 +47,7 @@ def bare() -> float:
 def ours() -> float:
     model, data = make()
     started = time.perf_counter()
-    fit(model, data, epochs=EPOCHS, batch_size=BATCH, device="cpu", progress=False)
+    fit(model, data, epochs=EPOCHS, batch_size=BATCH, device="cpu")
     return time.perf_counter() - started
 
 
@@ -67,7 +67,7 @@ def main() -> None:
 
     profiler = LineProfiler(train.train_one_epoch)
     model, data = make()
-    options = {"epochs": EPOCHS, "batch_size": BATCH, "device": "cpu", "progress": False}
+    options = {"epochs": EPOCHS, "batch_size": BATCH, "device": "cpu"}
     profiler.runcall(fit, model, data, **options)
     profiler.print_stats(output_unit=1e-6, stripzeros=True)
     write("overhead", {"µs per step": per_step, "ratio": ratio})

@@ -49,7 +49,7 @@ def make_step(
             loss = loss + STRENGTH * sum((p - a).square().sum() for p, a in pairs)
         loss.backward()
         if how in ("ours", "decoupled"):
-            penalty.before_step()
+            penalty.add_to_gradients()
         optimizer.step()
 
     return model, step

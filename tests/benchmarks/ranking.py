@@ -103,7 +103,7 @@ def pretrained(steps: int) -> tuple[dict[str, Backbone], dict[str, float]]:
             models[name] = small_cnn(len(data.classes), widths=WIDTHS)
         taken = {"random weights": 0, "letters, a tenth of the steps": max(1, steps // 10)}
         if budget := taken.get(name, steps):
-            options = {"batch_size": BATCH, "device": "cpu", "progress": False}
+            options = {"batch_size": BATCH, "device": "cpu"}
             pretrain.supervised(models[name], data, steps=budget, **options)
         accuracies[name] = evaluate(models[name], unseen[name], device="cpu").accuracy
         seconds = time.perf_counter() - started
@@ -131,7 +131,6 @@ def rankings(
                 source_accuracy=own,
                 device="cpu",
                 seed=draw,
-                progress=False,
             )
         )
         print(f"{per_class} labels, draw {draw}: {time.perf_counter() - started:.0f} s", flush=True)

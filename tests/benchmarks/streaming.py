@@ -55,7 +55,7 @@ def answer(row: str, folder: str, cache: str) -> dict[str, Any]:
     """Do one task over a folder of images; return the peaks of this process and of its workers."""
     images, model = image_folder(folder), network()
     if row == "fit":
-        fit(model, images, epochs=1, batch_size=16, progress=False, device="cpu")
+        fit(model, images, epochs=1, batch_size=16, device="cpu")
     else:
         freeze(model)
         extract_features(model, images, batch_size=16, device="cpu", cache=cache)

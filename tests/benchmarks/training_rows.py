@@ -87,7 +87,7 @@ def transferlab(model: nn.Module, x: Tensor, y: Tensor, epochs: int, **options: 
 
     def train() -> int:
         history = fit(
-            model, data, epochs=epochs, batch_size=BATCH, lr=RATE, progress=False, **options
+            model, data, epochs=epochs, batch_size=BATCH, lr=RATE, **options
         )
         return history.steps[-1]
 

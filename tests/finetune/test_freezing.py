@@ -19,7 +19,7 @@ def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def train(model, data, **options):
-    return fit(model, data, epochs=2, batch_size=16, lr=1e-2, progress=False, **options)
+    return fit(model, data, epochs=2, batch_size=16, lr=1e-2, **options)
 
 
 # ---- what moves and what does not ----------------------------------------------------------------
@@ -319,7 +319,6 @@ def test_freezing_and_unfreezing_during_fit(shots, optimizer):
         lr=1e-2,
         optimizer=optimizer,
         unfreeze=stages,
-        progress=False,
     )
     assert torch.equal(seen[0], seen[1])
     assert not torch.equal(seen[1], seen[2])

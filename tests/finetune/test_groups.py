@@ -117,7 +117,7 @@ def test_one_step_moves_each_block_by_its_share(shots):
     def moved(decay: float) -> dict[str, list[torch.Tensor]]:
         model, start = narrow(), narrow()
         groups = layer_decay(model, lr=0.5, decay=decay)
-        fit(model, shots, steps=1, groups=groups, optimizer=torch.optim.SGD, progress=False)
+        fit(model, shots, steps=1, lr=groups, optimizer=torch.optim.SGD)
         before, after = blocks(start), blocks(model)
         with torch.no_grad():
             return {
@@ -149,11 +149,10 @@ def test_a_schedule_keeps_the_ratio(shots):
         model,
         shots,
         steps=4,
-        groups=groups,
+        lr=groups,
         optimizer=make,
         schedule="cosine",
         loss_fn=watched,
-        progress=False,
     )
     for step, rates in enumerate(seen[1:]):
         head = 0.1 * (1 + torch.cos(torch.tensor(step / 4 * torch.pi)).item()) / 2

@@ -87,7 +87,7 @@ def test_nothing_is_mixed_in_evaluation(shots):
     model = narrow().eval()
     found = mixup(1.0)(model, (shots.x, shots.y))
     assert torch.equal(found, cross_entropy(model, (shots.x, shots.y)))
-    history = fit(model, shots, val=shots, epochs=1, loss_fn=mixup(1.0), progress=False)
+    history = fit(model, shots, val=shots, epochs=1, loss_fn=mixup(1.0))
     model.eval()
     assert history.val_loss[0] == pytest.approx(cross_entropy(model, (shots.x, shots.y)).item())
 
@@ -109,7 +109,6 @@ def test_the_same_seed_mixes_the_same(shots, each_device):
             loss_fn=mixup(0.5),
             seed=7,
             device=each_device,
-            progress=False,
         ).loss
         for _ in range(2)
     ]

@@ -34,7 +34,7 @@ def take_steps(model, optimizer, penalty=None, formula=None, steps=6, schedule=N
         optimizer.zero_grad()
         (loss + formula(model) if formula else loss).backward()
         if penalty is not None:
-            penalty.before_step()
+            penalty.add_to_gradients()
         optimizer.step()
         if schedule is not None:
             schedule.step()
@@ -118,7 +118,7 @@ def test_frozen_layers_are_left_alone(penalty):
             parameter.add_(1)
     part = freeze(model)
     cross_entropy(model, some_batch()).backward()
-    penalty.before_step()
+    penalty.add_to_gradients()
     assert all(p.grad is None for p in model.features.parameters())
     part.assert_unchanged()
 
@@ -133,7 +133,7 @@ def test_layers_of_every_size_are_reached(penalty):
     for parameter in layers:
         parameter.grad = torch.zeros_like(parameter)
     layers[3].grad = None
-    bound.before_step()
+    bound.add_to_gradients()
     wanted = 1.0 if penalty is L2 else 0.5
     for number, parameter in enumerate(layers):
         assert number == 3 or (parameter.grad == wanted).all(), sizes[number]
@@ -186,7 +186,7 @@ def test_the_gradient_is_autograds_of_the_formula():
     total = loss + formula(model, anchor, 0.3, 0.05)
     expected = torch.autograd.grad(total, list(model.parameters()))
     cross_entropy(model, (x, y)).backward()
-    penalty.before_step()
+    penalty.add_to_gradients()
     for found, wanted in zip((p.grad for p in model.parameters()), expected, strict=True):
         torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
 
@@ -213,7 +213,7 @@ def test_at_its_start_there_is_no_pull_at_all():
     layer[0].grad = gradient.clone()
     penalty = L2SP(3.0)
     penalty.prepare(layer, torch.optim.Adam(layer.parameters()))
-    penalty.before_step()
+    penalty.add_to_gradients()
     assert torch.equal(layer[0].grad, gradient)
 
 
@@ -222,7 +222,7 @@ def test_the_new_head_gets_plain_l2_or_nothing():
         model, _, penalty = moved_from_anchor(1.0, head_strength)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        penalty.before_step()
+        penalty.add_to_gradients()
         wanted = 2 * head_strength * model.head.weight.detach()
         torch.testing.assert_close(model.head.weight.grad, wanted, rtol=0, atol=1e-15)
 
@@ -230,13 +230,13 @@ def test_the_new_head_gets_plain_l2_or_nothing():
 def test_an_optimizer_that_decays_too_is_refused(shots):
     model = cnn()
     with pytest.raises(InputError, match=r"weight_decay.*L2SP.*expected weight_decay=0"):
-        fit(model, shots, epochs=1, optimizer="adamw", penalty=L2SP(0.1), progress=False)
+        fit(model, shots, epochs=1, optimizer="adamw", penalty=L2SP(0.1))
     groups = [
-        {"params": list(model.features.parameters())},
-        {"params": list(model.head.parameters()), "weight_decay": 0.1},
+        {"params": list(model.features.parameters()), "lr": 1e-3},
+        {"params": list(model.head.parameters()), "lr": 1e-3, "weight_decay": 0.1},
     ]
     with pytest.raises(InputError, match="weight_decay"):
-        fit(model, shots, epochs=1, groups=groups, penalty=L2SP(0.1), progress=False)
+        fit(model, shots, epochs=1, lr=groups, penalty=L2SP(0.1))
 
 
 def test_a_strong_pull_keeps_the_weights_near_their_start(shots):
@@ -252,7 +252,6 @@ def test_a_strong_pull_keeps_the_weights_near_their_start(shots):
             lr=1e-2,
             optimizer="sgd",
             penalty=L2SP(strength),
-            progress=False,
         )
         squares = [(p - start[k]).square().sum() for k, p in model.features.named_parameters()]
         distances.append(sum(squares).sqrt().item())
@@ -263,10 +262,10 @@ def test_a_strong_pull_keeps_the_weights_near_their_start(shots):
 def test_the_history_reports_the_penalty_apart_from_the_loss(shots):
     model = cnn()
     penalty = L2SP(0.1)
-    history = fit(model, shots, epochs=2, lr=1e-2, penalty=penalty, progress=False)
+    history = fit(model, shots, epochs=2, lr=1e-2, penalty=penalty)
     assert history.penalty[-1] == penalty.value() > 0
-    plain = fit(cnn(), shots, steps=1, lr=1e-2, progress=False)
-    pulled = fit(cnn(), shots, steps=1, lr=1e-2, penalty=L2SP(100.0), progress=False)
+    plain = fit(cnn(), shots, steps=1, lr=1e-2)
+    pulled = fit(cnn(), shots, steps=1, lr=1e-2, penalty=L2SP(100.0))
     assert plain.loss == pulled.loss
 
 
@@ -288,9 +287,7 @@ def test_the_anchor_can_be_set_before_the_weights_move(shots):
 
 def test_the_penalty_works_on_the_device(shots, each_device):
     model = cnn()
-    history = fit(
-        model, shots, epochs=2, lr=1e-2, penalty=L2SP(0.1), device=each_device, progress=False
-    )
+    history = fit(model, shots, epochs=2, lr=1e-2, penalty=L2SP(0.1), device=each_device)
     assert history.penalty[-1] > 0
 
 
@@ -335,7 +332,7 @@ def test_it_pulls_the_weights_and_leaves_the_gradients():
             parameter.add_(2)
     cross_entropy(model, some_batch()).backward()
     gradients = [p.grad.clone() for p in model.parameters()]
-    penalty.before_step()
+    penalty.add_to_gradients()
     for p, gradient, before in zip(model.parameters(), gradients, start, strict=True):
         assert torch.equal(p.grad, gradient)
         features = p is not model.head.weight and p is not model.head.bias
@@ -358,7 +355,7 @@ def test_the_learning_rate_is_the_one_of_this_step_also_after_a_resume():
         with torch.no_grad():
             weight.copy_(penalty.anchor["features.1.weight"] + 1)
         weight.grad = torch.zeros_like(weight)
-        penalty.before_step()
+        penalty.add_to_gradients()
         away = weight.detach() - penalty.anchor["features.1.weight"]
         torch.testing.assert_close(away, torch.full_like(away, 1 - lr * 0.2), rtol=0, atol=1e-12)
 
@@ -377,7 +374,7 @@ def test_adam_makes_the_coupled_pull_uneven_and_the_decoupled_one_is_even():
         with torch.no_grad():
             layer[0].fill_(1)
         layer[0].grad = torch.zeros(2)
-        penalty.before_step()
+        penalty.add_to_gradients()
         adam.step()
         moved[decoupled] = (1 - layer[0].detach()).tolist()
     assert moved[False][0] < 0.01 * moved[False][1]

@@ -91,7 +91,7 @@ def test_what_is_frozen_does_not_move_before_its_turn(shots):
         seen.append(weights(model))
         schedule(model, epoch)
 
-    fit(model, shots, epochs=3, batch_size=16, optimizer="sgd", unfreeze=watched, progress=False)
+    fit(model, shots, epochs=3, batch_size=16, optimizer="sgd", unfreeze=watched)
     seen.append(weights(model))
     turns = {"head": 0, "block5": 1, "block4": 2}
     for name in seen[0]:
@@ -119,7 +119,7 @@ def test_a_wrong_name_is_found_before_the_first_epoch(shots):
     before = weights(model)
     schedule = gradual_unfreezing(["block4", "block9"])
     with pytest.raises(InputError, match="block9"):
-        fit(model, shots, epochs=9, unfreeze=schedule, progress=False)
+        fit(model, shots, epochs=9, unfreeze=schedule)
     assert same(before, weights(model))
     with pytest.raises(InputError, match="every=0: expected at least 1"):
         gradual_unfreezing(every=0)
@@ -127,14 +127,14 @@ def test_a_wrong_name_is_found_before_the_first_epoch(shots):
 
 # ---- LP-FT ---------------------------------------------------------------------------------------
 
-STAGES = {"probe_epochs": 2, "epochs": 3, "batch_size": 16, "progress": False}
+STAGES = {"probe_epochs": 2, "epochs": 3, "batch_size": 16}
 
 
 def test_the_head_comes_first_and_then_everything(shots):
     model, by_hand = narrow(), narrow()
     probing, tuning = lp_ft(model, shots, probe_lr=0.1, lr=0.01, **STAGES)
     assert (probing.epochs, tuning.epochs) == (2, 3)
-    both = {"batch_size": 16, "progress": False}
+    both = {"batch_size": 16}
 
     part = freeze(by_hand)
     fit(by_hand, shots, epochs=2, lr=0.1, **both)
@@ -146,30 +146,23 @@ def test_the_head_comes_first_and_then_everything(shots):
 
 
 def test_steps_serve_as_well_as_epochs(shots):
-    probing, tuning = lp_ft(narrow(), shots, probe_steps=5, steps=4, batch_size=16, progress=False)
+    probing, tuning = lp_ft(narrow(), shots, probe_steps=5, steps=4, batch_size=16)
     assert (probing.steps[-1], tuning.steps[-1]) == (5, 4)
 
 
 @pytest.mark.parametrize("stop_after", [4, 9])  # batches: in the first stage, in the second
-def test_a_run_that_is_interrupted_ends_with_the_same_weights(shots, tmp_path, stop_after):
-    seen = 0
-
-    def stop(x):
-        nonlocal seen
-        seen += 1
-        if seen > stop_after:
-            raise KeyboardInterrupt
-        return x
-
+def test_a_run_that_is_interrupted_ends_with_the_same_weights(
+    shots, tmp_path, interrupted, stop_after
+):
     def run(**options):
         model = narrow()
         histories = lp_ft(model, shots, penalty=L2SP(0.1, 0.01), **STAGES, **options)
         return weights(model), [history.loss for history in histories]
 
     whole = run()
-    with pytest.raises(KeyboardInterrupt):
-        run(checkpoint=tmp_path / "run.pt", augment=stop)
+    with interrupted(stop_after):
+        run(checkpoint=tmp_path / "run.pt")
     resumed = run(checkpoint=tmp_path / "run.pt")
     assert same(whole[0], resumed[0])
     assert whole[1] == resumed[1]
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["run-probe.pt", "run.pt"]
+    assert sorted(file.name for file in tmp_path.glob("*.pt")) == ["run-probe.pt", "run.pt"]

@@ -1,6 +1,7 @@
 """Running lessons: what is measured, what is reported, and what happens when one goes wrong."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ claims = [
 display({"text/plain": "claims"}, raw=True, metadata={"transferlab_claims": claims})"""
 SURROUNDINGS = """import os, json
 keys = ["OMP_NUM_THREADS", "TRANSFERLAB_PROFILE", "TRANSFERLAB_DEVICE", "TRANSFERLAB_OFFLINE"]
+keys += ["TQDM_DISABLE", "OMP_WAIT_POLICY"]
 print(json.dumps([os.getcwd(), os.listdir(), profile, seed, *[os.environ.get(k) for k in keys]]))"""
 NETWORK = """from transferlab import lesson
 lesson.start(profile, device, seed)
@@ -95,7 +97,8 @@ def test_a_lesson_runs_in_an_empty_folder_with_its_share_of_threads(toy: Toy) ->
     assert content == []
     assert not Path(cwd).exists()  # it is removed afterwards
     threads = str(max(1, int(run.cpu_quota()) // 2))
-    assert rest == ["smoke", 7, threads, "smoke", "cpu", "1"]
+    assert rest[:6] == ["smoke", 7, threads, "smoke", "cpu", "1"]
+    assert rest[6:] == ["1", os.environ.get("OMP_WAIT_POLICY", "PASSIVE")]  # no bars, no spinning
 
 
 def test_a_failing_lesson_names_the_cell_and_the_last_line(toy: Toy) -> None:

@@ -15,8 +15,9 @@ from torch import nn
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, image_folder, in_memory, labels, load
 from transferlab.metrics import evaluate
-from transferlab.models import backbone_names, save_weights, small_cnn
-from transferlab.models.torchvision_models import _version
+from transferlab.models import save_weights, small_cnn
+from transferlab.models.loading import OWN
+from transferlab.models.torchvision_models import _version, torchvision_names
 
 PRESETS = torchvision.models
 
@@ -214,7 +215,7 @@ def test_the_seed_makes_random_weights_and_head():
 
 
 def test_every_classifier_of_torchvision_has_a_name():
-    names = backbone_names()
+    names = [*OWN, *torchvision_names()]
     assert {"vgg16", "resnet18", "resnet50", "inception_v3", "mobilenet_v2"} < set(names)
     assert {"mlp", "small_cnn", "resnet20", "narrow_resnet50"} < set(names)
     assert {"narrow_vgg16", "narrow_inception"} < set(names)
@@ -259,7 +260,7 @@ def test_the_checkpoint_of_fit_is_a_file_of_weights(tmp_path):
 
     model = load_backbone("small_cnn", num_classes=10, seed=0)
     path = tmp_path / "run.ckpt"
-    fit(model, few_shot(digits(), 2), epochs=1, checkpoint=path, device="cpu", progress=False)
+    fit(model, few_shot(digits(), 2), epochs=1, checkpoint=path, device="cpu")
     again = load_backbone("small_cnn", path)
     one, two = model.state_dict(), again.state_dict()
     assert all(torch.equal(one[k], two[k]) for k in one)

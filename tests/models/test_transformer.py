@@ -152,7 +152,7 @@ def test_it_trains_freezes_and_gives_features_like_any_backbone():
         x = torch.randint(3, 20, (40, 6))
     data = MemoryDataset(x, (x[:, 0] > 10).long(), ["small", "large"])
     model = tiny(num_classes=2)
-    history = fit(model, data, steps=60, lr=1e-2, batch_size=20, device="cpu", progress=False)
+    history = fit(model, data, steps=60, lr=1e-2, batch_size=20, device="cpu")
     assert history.loss[-1] < history.loss[0]
     frozen = freeze(model)
     features = extract_features(model, data, device="cpu").x

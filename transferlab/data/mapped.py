@@ -19,7 +19,7 @@ import safetensors
 import torch
 from torch import Tensor
 
-from transferlab.fingerprints import tensor_bytes
+from transferlab.files import tensor_bytes
 
 CHUNK_BYTES = 2**20
 HASH_BYTES = 32  # of SHA-256

@@ -44,7 +44,7 @@ def _block(name: str) -> str:
 def layer_decay(model: nn.Module, lr: float, decay: float = 0.9) -> list[dict[str, Any]]:
     """Return parameter groups with discriminative learning rates: lr · decay^depth.
 
-    >>> fit(model, train, epochs=10, groups=layer_decay(model, lr=1e-3, decay=0.8))
+    >>> fit(model, train, epochs=10, lr=layer_decay(model, 1e-3, decay=0.8))
 
     The head learns with `lr` (depth 0), the block below it with lr · decay (depth 1), and so on:
     what the first layers know serves every task, and needs to change least.

@@ -5,8 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from transferlab.data import Batch
 from transferlab.errors import InputError
-from transferlab.train import Batch, LossFunction, cross_entropy
+from transferlab.metrics import LossFunction, cross_entropy
 
 
 def mixup(alpha: float) -> LossFunction:

@@ -9,6 +9,7 @@ weights of normalisations too. A parameter without a gradient, such as a frozen 
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,19 @@ class _Norm:
     def __init__(self, strength: float) -> None:
         self.strength = _not_negative("strength", strength)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(strength={self.strength})"
+
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Bind the penalty to a model."""
         self._weights = list(model.parameters())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep: nothing, the strength belongs to the call."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
 
 
 class L2(_Norm):
@@ -43,7 +54,7 @@ class L2(_Norm):
     """
 
     @torch.no_grad()
-    def before_step(self) -> None:
+    def add_to_gradients(self) -> None:
         """Add 2λθ to the gradients."""
         for weights in _pieces(self._weights):
             torch._foreach_add_(_gradients(weights), weights, alpha=2 * self.strength)
@@ -67,7 +78,7 @@ class L1(_Norm):
     """
 
     @torch.no_grad()
-    def before_step(self) -> None:
+    def add_to_gradients(self) -> None:
         """Add λ·sign(θ) to the gradients."""
         for weights in _pieces(self._weights):
             signs = torch._foreach_sign(weights)
@@ -111,12 +122,29 @@ class L2SP:
         self.head_strength = _not_negative("head_strength", head_strength)
         self.head, self.decoupled = head, decoupled
         self.anchor: dict[str, Tensor] | None = None
+        self._model: nn.Module | None = None
 
     def anchor_at(self, model: nn.Module) -> "L2SP":
         """Remember the weights as they are now; without this call, `fit` does it at its start."""
         # clone(): an alias would move with the weights, and the penalty would always be 0
         self.anchor = {name: p.detach().clone() for name, p in model.named_parameters()}
         return self
+
+    def __repr__(self) -> str:
+        return (
+            f"L2SP(strength={self.strength}, head_strength={self.head_strength}, "
+            f"head={self.head!r}, decoupled={self.decoupled})"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must keep: the anchor, if there is one already."""
+        return {} if self.anchor is None else {"anchor": self.anchor}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take the anchor back; a penalty that is bound to a model pulls there from now on."""
+        self.anchor = state["anchor"]
+        if self._model is not None:
+            self._bind(self._model)
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None:
         """Bind the penalty to a model; refuse an optimizer that decays the weights too."""
@@ -127,6 +155,11 @@ class L2SP:
             )
         if self.anchor is None:
             self.anchor_at(model)
+        self._optimizer, self._model = optimizer, model
+        self._bind(model)
+
+    def _bind(self, model: nn.Module) -> None:
+        """Find the anchor of each parameter."""
         # Keyed by the parameter itself: equal values do not make two parameters one.
         self._start: dict[Tensor, Tensor] = {}
         self._new: set[Tensor] = set()
@@ -138,10 +171,9 @@ class L2SP:
                 self._start[weight] = self.anchor[name].to(weight.device)
             else:
                 raise InputError(f"L2SP: the anchor has no {name}; it is that of another network.")
-        self._optimizer = optimizer
 
     @torch.no_grad()
-    def before_step(self) -> None:
+    def add_to_gradients(self) -> None:
         """Add 2λ(θ − θ_pre) to the gradients, or pull the weights when decoupled."""
         for group in self._optimizer.param_groups:  # asked anew: a schedule changes the lr
             old = [weight for weight in group["params"] if weight not in self._new]

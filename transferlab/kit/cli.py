@@ -130,8 +130,10 @@ def lab(
       transferlab lab
       transferlab lab 04_code/04_resnet50_new_head
     """
+    import os
     import subprocess
 
+    from transferlab.kit import kernel
     from transferlab.kit.lessons import find_lessons
 
     path = find_lessons(course, [lesson])[0].path.resolve()
@@ -139,7 +141,7 @@ def lab(
     command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
     command.append(f"--ServerApp.root_dir={root}")
     command.append(f"--LabApp.default_url=/lab/tree/{path.relative_to(root).as_posix()}")
-    raise typer.Exit(subprocess.call(command))
+    raise typer.Exit(subprocess.call(command, env=os.environ | kernel.environment()))
 
 
 @commands.command()

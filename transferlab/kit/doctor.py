@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from transferlab.kit import kernel
+
 PACKAGES = ("torch", "torchvision", "jupyterlab", "ipykernel", "papermill", "nbconvert", "nbgrader")
 # torch 2.n belongs to torchvision 0.(n + 15); from torch 2.14 on, torchvision 0.29 fits every torch
 OLDEST_TORCH, FREE_TORCH, FREE_TORCHVISION = 11, 14, 29
@@ -140,11 +142,19 @@ def _kernel() -> Iterator[Finding]:
     except ModuleNotFoundError:
         yield "kernel", "missing", "Install Jupyter: pip install -e '.[notebook]'"
         return
-    kernels = KernelSpecManager().find_kernel_specs()
-    sentence = (
-        "" if "python3" in kernels else "Make a kernel: python -m ipykernel install --sys-prefix"
-    )
-    yield "kernel", kernels.get("python3", "none is called python3"), sentence
+    kernels = KernelSpecManager().get_all_specs()
+    if "python3" not in kernels:
+        yield "kernel", "none is called python3", f"Install the kernel: {kernel.COMMAND}"
+        return
+    folder, spec = kernels["python3"]["resource_dir"], kernels["python3"]["spec"]
+    missing = kernel.environment().keys() - spec.get("env", {}).keys()
+    sentence = ""
+    if missing:
+        sentence = (
+            f"Let notebooks compute as fast as the runner: {kernel.COMMAND} "
+            f"(the kernel python3 does not set {', '.join(sorted(missing))})"
+        )
+    yield "kernel", folder, sentence
 
 
 def _writable(build: Path) -> Finding:

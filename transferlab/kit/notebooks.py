@@ -2,11 +2,11 @@
 
 import copy
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferlab.errors import InputError
+from transferlab.files import written_whole
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -47,13 +47,8 @@ def notebook_text(notebook: "NotebookNode") -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written_whole(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def source_of(cell: dict[str, Any]) -> str:

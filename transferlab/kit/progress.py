@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from transferlab.files import text_table
 from transferlab.kit.results import Result, duration
 
 if TYPE_CHECKING:
@@ -117,12 +118,7 @@ def table(results: Sequence[Result]) -> str:
     """Return the results as a plain table."""
     rows = [("lesson", "status", "seconds", "peak memory", "cells")]
     rows += [(r.lesson.name, r.status, r.time_text, r.memory_text, r.cells_text) for r in results]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * (sum(widths) + 8), *lines[1:]])
+    return text_table(rows)
 
 
 def cores_used(results: Sequence[Result], wall: float) -> str:

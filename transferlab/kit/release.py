@@ -1,12 +1,12 @@
 """A bundle for students: chosen chapters, the package, and nothing that gives answers away."""
 
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from transferlab.errors import InputError
+from transferlab.files import written_whole
 from transferlab.kit.exercises import (
     EXERCISES,
     chapters_with_exercises,
@@ -88,15 +88,12 @@ def _texts(value: Any) -> list[str]:
 
 
 def _write_zip(to: Path, files: dict[str, bytes]) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = to.with_name(f".{to.name}.{os.getpid()}.tmp")
-    try:
-        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as bundle:
-            for name, content in files.items():
-                entry = zipfile.ZipInfo(f"{FOLDER}/{name}", EARLIEST)
-                entry.external_attr = 0o644 << 16
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                bundle.writestr(entry, content)
-        unfinished.replace(to)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with (
+        written_whole(to) as unfinished,
+        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as bundle,
+    ):
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(f"{FOLDER}/{name}", EARLIEST)
+            entry.external_attr = 0o644 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            bundle.writestr(entry, content)

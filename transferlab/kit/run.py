@@ -13,6 +13,7 @@ from typing import Any
 
 from transferlab.device import choose_device, cpu_quota
 from transferlab.errors import InputError
+from transferlab.kit import kernel
 from transferlab.kit.lessons import Lesson, check_parameters
 from transferlab.kit.notebooks import write_text
 from transferlab.kit.progress import Progress
@@ -98,8 +99,9 @@ def run_lessons(
 
 def _environment(profile: str, device: str, threads: int) -> dict[str, str]:
     """Return the environment variables of a lesson."""
-    environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    environment = os.environ | kernel.environment() | dict.fromkeys(THREAD_VARIABLES, str(threads))
     environment |= {"TRANSFERLAB_PROFILE": profile, "TRANSFERLAB_DEVICE": device}
+    environment["TQDM_DISABLE"] = "1"  # nobody watches a bar
     environment["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel, not one of the home folder
     if profile != "full":
         environment["TRANSFERLAB_OFFLINE"] = "1"

@@ -25,6 +25,9 @@ class Normalize(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return (x - self.mean) / self.std
 
+    def extra_repr(self) -> str:
+        return f"mean={self.mean.flatten().tolist()}, std={self.std.flatten().tolist()}"
+
 
 class Backbone(nn.Module):
     """normalise → features → head. (N, *shape) → (N, width) → (N, num_classes)

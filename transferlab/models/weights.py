@@ -1,6 +1,5 @@
 """Reading weights safely: the file's hash, its format, its keys and its shapes are checked."""
 
-import hashlib
 import json
 import pickle
 import re
@@ -13,6 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from transferlab.errors import InputError
+from transferlab.files import sha256, written_whole
 
 SHIPPED = Path(__file__).parents[1] / "weights"  # small checkpoints that come with the package
 PREFIXES = ("module.", "_orig_mod.")  # left behind by DataParallel and torch.compile
@@ -29,12 +29,6 @@ def card(name: str) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(f"no checkpoint {name!r} is shipped; there are {', '.join(shipped())}.")
     return json.loads(path.read_text(encoding="utf-8"))
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[str, Tensor]:
@@ -90,12 +84,10 @@ def write_weights(
         for name, tensor in state.items()
     }
     tensors = {name: tensor.contiguous().cpu() for name, tensor in tensors.items()}
-    path = Path(path)
-    partial = path.with_name(path.name + ".part")  # a crash leaves the old file whole
     # One entry: safetensors writes several in any order, and the file's hash would differ.
-    safetensors.torch.save_file(tensors, partial, metadata={"transferlab": json.dumps(note)})
-    partial.chmod(0o644)
-    partial.replace(path)
+    content = safetensors.torch.save(tensors, metadata={"transferlab": json.dumps(note)})
+    with written_whole(path) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def read_note(weights: str | Path, architecture: str) -> dict[str, Any]:

@@ -1,0 +1,117 @@
+"""What a kernel needs is set by the kernelspec, the runner and `transferlab lab`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jupyter_client.manager import start_new_kernel
+from toy_course import write_lesson
+
+from transferlab.kit import doctor, kernel
+
+LINUX = sys.platform.startswith("linux")
+TEACHERS_PACKAGES = ("typer", "papermill", "nbconvert", "nbgrader", "rich", "jinja2")
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what whoever runs the tests has set."""
+    for name in list(os.environ):
+        if name.startswith(("OMP_WAIT", "MALLOC_", "GLIBC_TUNABLES")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The kernelspec, in an environment of its own that Jupyter finds first."""
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "share" / "jupyter"))
+    return Path(kernel.install_kernel())
+
+
+def test_the_memory_is_tuned_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kernel.environment() == (kernel.ENVIRONMENT if LINUX else kernel.WAITING)
+    for platform in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert kernel.environment() == {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+@pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_who_has_tuned_the_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "1")
+    assert kernel.environment() == {"OMP_WAIT_POLICY": "PASSIVE"}
+
+
+def test_who_lets_threads_spin_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert "OMP_WAIT_POLICY" not in kernel.environment()
+
+
+def test_a_kernel_gets_the_variables(installed: Path) -> None:
+    said = []
+    manager, client = start_new_kernel(kernel_name="python3", startup_timeout=120)
+    try:
+        client.execute_interactive(
+            f"import os; print(*[os.environ.get(name) for name in {list(kernel.ENVIRONMENT)}])",
+            timeout=60,
+            output_hook=lambda message: said.append(message["content"].get("text", "")),
+        )
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    wanted = kernel.environment()
+    assert "".join(said).split() == [str(wanted.get(name)) for name in kernel.ENVIRONMENT]
+
+
+def test_a_student_can_install_it() -> None:
+    """A bundle for students is set up with the extra `notebook` alone."""
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({TEACHERS_PACKAGES}))\n"
+        "import ipykernel.kernelspec\n"
+        "ipykernel.kernelspec.install = lambda prefix, env: f'{prefix} {sorted(env)}'\n"
+        "import runpy; runpy.run_module('transferlab.kit.kernel', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert f"set up in {sys.prefix} [" in done.stdout and "'OMP_WAIT_POLICY'" in done.stdout
+
+
+def finding() -> tuple[str, str]:
+    """Return what the doctor says about the kernel: what was found, what to do."""
+    ((_, found, to_do),) = doctor._kernel()
+    return found, to_do
+
+
+def test_the_doctor_is_content_with_the_kernel(installed: Path) -> None:
+    assert finding() == (str(installed), "")
+
+
+def test_the_doctor_misses_the_variables(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "environment", dict)
+    kernel.install_kernel()  # as ipykernel itself does
+    monkeypatch.undo()
+    monkeypatch.setenv("JUPYTER_PATH", str(installed.parents[1]))
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    _, to_do = finding()
+    assert "python -m transferlab.kit.kernel" in to_do
+    assert "OMP_WAIT_POLICY" in to_do
+
+
+def test_lab_hands_the_variables_on(
+    command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_lesson(tmp_path / "course", "01_a/01_one")
+    started = {}
+
+    def call(words: list[str], env: dict[str, str]) -> int:
+        started.update(words=words, env=env)
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", call)
+    assert command("lab", "--course", str(tmp_path / "course"))[0] == 0
+    assert "jupyterlab" in started["words"]
+    assert started["env"].items() >= kernel.environment().items()
+    assert started["env"]["PATH"] == os.environ["PATH"]

@@ -1,0 +1,157 @@
+"""Files that are written whole or not at all, locks, hashes, and the two kinds of tables."""
+
+import contextlib
+import hashlib
+import html
+import os
+import platform
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from transferlab.errors import InputError
+
+
+def real_path(path: str | Path) -> Path:
+    """Return the absolute path of a file: `~` is expanded, and links are followed."""
+    return Path(path).expanduser().resolve()
+
+
+@contextlib.contextmanager
+def written_whole(path: str | Path) -> Iterator[Path]:
+    """Inside: another path to write to. It gets the name `path` when all went well.
+
+    >>> with written_whole("run.pt") as unfinished:
+    ...     torch.save(content, unfinished)
+
+    What was written is forced to the disk and then renamed. Renaming is one step for the file
+    system: whoever is killed at any moment leaves the old file or the new one, whole. Every
+    process writes to a name of its own, so that two of them cannot mix their bytes; what a killed
+    one has left unfinished is removed by the next one that writes the same file.
+    """
+    path = real_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = _unfinished_name(path)
+    try:
+        yield unfinished
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)  # it is not there any more when all went well
+        _sweep(path)
+
+
+def _unfinished_name(path: Path) -> Path:
+    me = f"{platform.node()}-{os.getpid()}-{threading.get_native_id()}"
+    return path.with_name(f".{path.name}.{me}.part")
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes of this machine that have ended left unfinished."""
+    for leftover in path.parent.glob(f".{path.name}.{platform.node()}-*.part"):
+        process = int(leftover.name.split("-")[-2])
+        if not _is_running(process):
+            with contextlib.suppress(OSError):  # another user's, or open on Windows
+                leftover.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    if os.name == "nt":  # there, os.kill would end the process
+        return True
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def check_writable(path: str | Path) -> None:
+    """Refuse a file that cannot be written, now instead of after an hour of work."""
+    path = real_path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected the name of a file.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = _unfinished_name(path)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+@contextlib.contextmanager
+def locked(path: str | Path) -> Iterator[None]:
+    """Inside: this process alone may write `path`; a second one is refused with a sentence.
+
+    The lock is a small hidden file beside it. The system lets it go when the process ends, however
+    it ends.
+    """
+    import filelock  # here, because `import transferlab` should be no slower than torch
+
+    path = real_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise InputError(
+            f"{path} is in use by another run; wait until it ends, or use another file."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+# ---- hashes --------------------------------------------------------------------------------------
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return the SHA-256 of tensors with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, tensor in tensors:
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor_bytes(tensor))
+    return digest.hexdigest()
+
+
+def tensor_bytes(tensor: Tensor) -> memoryview:
+    """Return the numbers of a tensor as bytes, without a copy when they lie in one piece."""
+    flat = tensor.detach().cpu().contiguous().flatten()
+    return memoryview(flat.view(torch.uint8).numpy())
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+def text_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as lines of text, the columns aligned; the first row is the header."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    header, *body = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join([header, "-" * (sum(widths) + 2 * (len(widths) - 1)), *body])
+
+
+def html_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of cells as an HTML table; the first row is the header."""
+    header, *body = [[html.escape(cell, quote=False) for cell in row] for row in rows]
+    head = "".join(f"<th>{cell}</th>" for cell in header)
+    lines = (
+        "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>"
+        for row in body
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"

@@ -1,0 +1,282 @@
+"""What a run of `fit` consists of: its checks, its optimizer, and how it is kept on the disk."""
+
+import contextlib
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.utils.data import Dataset
+from tqdm.auto import tqdm
+
+from transferlab.checkpoint import (
+    Settings,
+    capture,
+    check_processes_agree,
+    check_same_run,
+    describe_model,
+    describe_optimizer,
+    load_checkpoint,
+    restore,
+    save_checkpoint,
+)
+from transferlab.data import FreshDataset, labels
+from transferlab.errors import InputError
+from transferlab.files import check_writable, locked, real_path
+from transferlab.fingerprints import describe, describe_data
+from transferlab.history import History
+from transferlab.metrics import LossFunction, check_labels, cross_entropy, evaluate, mean_loss
+from transferlab.scale import ScaledStep, explain_lost_process, process_count, process_rank
+
+ParameterGroups = list[dict[str, Any]]
+QUIET_SECONDS = 2  # a run that is shorter shows no progress bar
+
+
+class Penalty(Protocol):
+    """What a step asks of a penalty, such as `transferlab.finetune.L2SP`."""
+
+    def prepare(self, model: nn.Module, optimizer: Optimizer) -> None: ...
+    def add_to_gradients(self) -> None: ...
+    def value(self) -> float: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class TrainingRun:
+    """The state of one run: what happened so far, and everything that a checkpoint keeps.
+
+    Attributes:
+        history: what happened in each epoch.
+        steps_left: gradient steps that are still to be taken.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        scheduler: LRScheduler | None,
+        penalty: Penalty | None,
+        step: Callable,
+        order: torch.Generator,
+        total_steps: int,
+        steps_per_epoch: int,
+    ) -> None:
+        self.model, self.optimizer, self.penalty, self.order = model, optimizer, penalty, order
+        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
+        self.device = next(model.parameters()).device
+        self.history, self.path, self.settings = History(), None, {}
+        parts = {
+            "model": model,
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+            "penalty": penalty,
+            "scaler": step.scaler if isinstance(step, ScaledStep) else None,
+        }
+        self.parts = {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def steps_left(self) -> int:
+        return self.total_steps - (self.history.steps[-1] if self.history.steps else 0)
+
+    @contextlib.contextmanager
+    def opened(
+        self, path: str | Path | None, settings: Settings, train: Dataset, val: Dataset | None
+    ) -> Iterator[None]:
+        """Inside: the run goes on from the checkpoint if there is one, and owns the file."""
+        if path is not None:
+            self.path = real_path(path)
+            check_writable(self.path)  # now, and not after the first epoch
+        if path is not None or process_count() > 1:
+            self.settings = self._describe(settings, train, val)
+            check_processes_agree(self.settings)
+        is_writer = path is not None and process_rank() == 0
+        again = "run the same command again" + (f", it goes on from {path}" if path else "")
+        with (
+            locked(self.path) if is_writer else contextlib.nullcontext(),
+            explain_lost_process(again),
+        ):
+            self._begin()
+            yield
+
+    def _describe(self, settings: Settings, train: Dataset, val: Dataset | None) -> Settings:
+        """Return everything that tells this run from others, as numbers and texts."""
+        described = {
+            name: value if isinstance(value, int | str) else describe(value, name)
+            for name, value in settings.items()
+        }
+        validation = {} if val is None else describe_data(val)
+        return {
+            **described,
+            **describe_model(self.model),
+            **describe_optimizer(self.optimizer, self.model),
+            **describe_data(train),
+            "validation": "none" if val is None else "there is one",
+            **{f"{name} of the validation data": value for name, value in validation.items()},
+        }
+
+    def _begin(self) -> None:
+        """Bind the penalty to the model, and go on from the checkpoint if there is one."""
+        saved = None
+        if self.path is not None and self.path.exists():
+            saved = load_checkpoint(self.path)
+            check_same_run(
+                saved,
+                self.settings,
+                self.model,
+                self.penalty,
+                self.total_steps,
+                self.steps_per_epoch,
+                self.path,
+            )
+        if self.penalty is not None:
+            self.penalty.prepare(self.model, self.optimizer)
+        if saved is not None:
+            self.settings = saved["settings"]  # a model that went on has other starting weights
+            restore(saved, self.parts, self.order, self.history, self.device)
+            if self.steps_left == 0 and process_rank() == 0:
+                print(f"{self.path.name} is finished ({self.history.epochs} epochs)")
+
+    def epochs_left(self) -> Iterator[int]:
+        """Yield the numbers of the epochs that are still to be trained, and show a bar."""
+        total = math.ceil(self.total_steps / self.steps_per_epoch)
+        epochs = range(self.history.epochs, total)
+        hidden = {"disable": True} if process_rank() > 0 else {}  # else TQDM_DISABLE decides
+        bar = tqdm(epochs, "training", unit="epoch", leave=False, delay=QUIET_SECONDS, **hidden)
+        for epoch in bar:
+            yield epoch
+            bar.set_postfix_str(f"loss {self.history.loss[-1]:.3f}", refresh=False)
+
+    def check_finite(self, loss: float) -> None:
+        """Refuse to go on after a loss that is no number."""
+        if not math.isfinite(loss):
+            lr = max(group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups)
+            raise InputError(
+                f"the loss became {loss} in epoch {self.history.epochs + 1}; "
+                f"expected a finite number. Try a learning rate below {lr:g}."
+            )
+
+    def record(self, loss: float, validation: tuple[float, ...], seconds: float) -> None:
+        """Add an epoch to the history."""
+        taken = min(self.steps_per_epoch, self.steps_left)
+        self.history.steps.append(self.total_steps - self.steps_left + taken)
+        self.history.loss.append(loss)
+        if self.penalty is not None:
+            self.history.penalty.append(self.penalty.value())
+        lists = (self.history.val_loss, self.history.val_accuracy)
+        for values, value in zip(lists, validation, strict=False):
+            values.append(value)
+        self.history.seconds.append(seconds)
+
+    def save(self) -> None:
+        """Write the checkpoint, if one was asked for."""
+        if self.path is None:
+            return
+        content = capture(self.parts, self.order, self.history, self.device)  # in all processes
+        if process_rank() == 0:
+            save_checkpoint(self.path, {"settings": self.settings, **content})
+
+
+def validate(
+    model: nn.Module, val: Dataset | None, loss_fn: LossFunction, device: str
+) -> tuple[float, ...]:
+    """Return the loss and the accuracy of a classifier, the loss of others; () without data."""
+    if val is None:
+        return ()
+    if loss_fn is cross_entropy or hasattr(model, "num_classes"):
+        found = evaluate(model, val, device=device)
+        return found.loss, found.accuracy
+    return (mean_loss(model, val, loss_fn, device=device),)
+
+
+# ---- the optimizer -------------------------------------------------------------------------------
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9),
+}
+SCHEDULES = ("constant", "cosine")
+
+
+def make_optimizer(
+    optimizer: str | Callable[[ParameterGroups], Optimizer],
+    lr: float | ParameterGroups,
+    model: nn.Module,
+    device: torch.device,
+) -> Optimizer:
+    """Return an optimizer of all parameters of a model; the arguments are those of `fit`."""
+    if isinstance(lr, list):
+        groups, default = lr, max(group["lr"] for group in lr)
+    else:
+        groups, default = [{"params": list(model.parameters())}], lr
+    if not isinstance(optimizer, str):
+        return optimizer(groups)
+    # One fused kernel instead of many small ones. Fused SGD is left out: it cannot start the
+    # momentum of layers that are unfrozen later.
+    fused = device.type in ("cpu", "cuda") and optimizer in ("adam", "adamw")
+    return OPTIMIZERS[optimizer](groups, lr=default, **({"fused": True} if fused else {}))
+
+
+def make_scheduler(schedule: str, optimizer: Optimizer, total_steps: int) -> LRScheduler | None:
+    """Return what changes the learning rate after each step; None for a constant one."""
+    if schedule == "constant":
+        return None
+    return CosineAnnealingLR(optimizer, T_max=total_steps)
+
+
+# ---- checks --------------------------------------------------------------------------------------
+
+
+def check_arguments(
+    epochs: int | None, steps: int | None, lr: Any, optimizer: Any, schedule: str
+) -> None:
+    """Refuse a budget, a learning rate, an optimizer or a schedule that cannot be meant."""
+    if (epochs is None) == (steps is None):
+        raise InputError(f"give epochs or steps, one of them; found {epochs=} and {steps=}.")
+    budget = epochs if steps is None else steps
+    if budget < 1:
+        raise InputError(f"found {epochs=} and {steps=}; expected at least 1.")
+    rates = [group.get("lr") for group in lr] if isinstance(lr, list) else [lr]
+    for rate in rates:
+        if rate is None:
+            raise InputError("lr: a parameter group has no lr; expected one in each group.")
+        if not rate >= 0 or (rate == 0 and len(rates) == 1):
+            raise InputError(f"lr={rate}: expected a positive learning rate.")
+    if schedule not in SCHEDULES:
+        raise InputError(f"schedule={schedule!r} is unknown; expected {' or '.join(SCHEDULES)}.")
+    if isinstance(optimizer, Optimizer):
+        raise InputError(
+            "optimizer is an object that exists already and may hold other parameters than the "
+            "model has on its device; pass a name or a function that makes the optimizer."
+        )
+    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
+        raise InputError(
+            f"optimizer={optimizer!r} is unknown; expected one of {', '.join(OPTIMIZERS)}."
+        )
+
+
+def check_outputs(model: nn.Module, train: Dataset) -> None:
+    """Refuse labels that a classifier of ours has no output for, where the data tell them."""
+    outputs = getattr(model, "num_classes", getattr(model, "out_features", None))
+    if outputs is None:
+        return
+    if isinstance(train, FreshDataset):  # its labels are drawn later, but their names are known
+        if train.classes:
+            check_labels(torch.arange(len(train.classes)), outputs)
+        return
+    try:
+        y = labels(train)
+    except InputError:  # the data set does not tell its labels
+        return
+    check_labels(y, outputs)
+
+
+def check_trainable(model: nn.Module) -> None:
+    """Refuse a model in which every parameter is frozen."""
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise InputError("the model has no trainable parameter left; unfreeze a layer.")
