@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import platform
 import subprocess
 import sys
 import warnings
@@ -171,7 +172,7 @@ def cached(frozen, tmp_path):
     return Counted(frozen, tmp_path / "cache")
 
 
-def files(folder: Path, ending: str = ".safetensors") -> list[Path]:
+def files(folder: Path, ending: str = ".x.npy") -> list[Path]:
     return sorted(folder.glob(f"*{ending}"))
 
 
@@ -202,8 +203,8 @@ def test_an_equal_copy_of_model_and_data_reads_too(cached, few):
 def test_a_person_can_read_what_the_features_belong_to(cached, few):
     cached(few)
     [features], [note] = files(cached.cache), files(cached.cache, ".json")
-    assert note.stem == features.stem
-    found = json.loads(note.read_text(encoding="utf-8"))
+    assert features.name == f"{note.stem}.x.npy"
+    found = json.loads(note.read_text(encoding="utf-8"))["of"]
     assert set(found) == {"data", "format", "libraries", "network"}
     assert found["data"]["name"] == "digits"
     assert found["data"]["shape of x"] == [50, 1, 8, 8]
@@ -433,7 +434,7 @@ def test_a_damaged_file_is_computed_anew(cached, few, damage):
     cached(few)
     [file] = files(cached.cache)
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.warns(UserWarning, match=r"features-\w+\.safetensors is damaged; what it held is"):
+    with pytest.warns(UserWarning, match=r"features-\w+\.json is damaged; what it held is"):
         now, computed = cached(few)
     assert computed == 52
     assert torch.allclose(now.x, plain(cached.model, few.x), atol=1e-5)
@@ -444,10 +445,12 @@ def test_a_damaged_file_is_computed_anew(cached, few, damage):
 
 def test_a_file_under_a_wrong_name_is_computed_anew(cached, few):
     cached(few)
-    [file] = files(cached.cache)
+    [before] = files(cached.cache, ".json")
     cached(few.subset(torch.arange(20)))
-    [other] = set(files(cached.cache)) - {file}
-    file.write_bytes(other.read_bytes())
+    [other] = set(files(cached.cache, ".json")) - {before}
+    for ending in (".x.npy", ".y.npy", ".json"):
+        one, two = (note.with_name(note.stem + ending) for note in (before, other))
+        one.write_bytes(two.read_bytes())
     with pytest.warns(UserWarning, match="holds other data than its name says"):
         now, computed = cached(few)
     assert computed == 52
@@ -481,11 +484,15 @@ def test_an_interrupted_run_leaves_nothing_behind(cached, few):
 
 def test_what_a_killed_run_left_is_swept_up(cached, few):
     cached(few)
-    [file] = files(cached.cache)
-    file.unlink()
-    file.with_name(f"{file.name}.k1ll3d.part").write_bytes(b"half of it")
+    names = [path.name for path in files(cached.cache, "")]
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for file in files(cached.cache, ""):
+        file.unlink()
+        left = f".{file.name}.{platform.node()}-{ended.pid}-0.part"
+        file.with_name(left).write_bytes(b"half of it")
     cached(few)
-    assert [path.name for path in files(cached.cache, "")] == [f"{file.stem}.json", file.name]
+    assert [path.name for path in sorted(cached.cache.iterdir())] == names
 
 
 def test_two_at_once_do_not_disturb_each_other(cached, few):
@@ -502,7 +509,7 @@ def test_two_at_once_do_not_disturb_each_other(cached, few):
     outer, _ = cached(few)
     assert same(outer, inner[0][0])
     assert torch.allclose(outer.x, plain(other.model, few.x), atol=1e-5)
-    assert len(list(cached.cache.iterdir())) == 2
+    assert len(list(cached.cache.iterdir())) == 3
     assert other(few)[1] == 2
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.device import choose_device, prefer_device
+from transferlab.device import choose_device
 from transferlab.lesson import PROFILES, Claims, Run, Scores, start
 from transferlab.metrics import interval
 
@@ -19,8 +19,6 @@ from transferlab.metrics import interval
 def plain_environment(monkeypatch):
     for name in ("TRANSFERLAB_PROFILE", "TRANSFERLAB_DEVICE", "TRANSFERLAB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
-    yield
-    prefer_device(None)
 
 
 # ---- start ---------------------------------------------------------------------------------------

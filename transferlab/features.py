@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 
 from transferlab.data import Batch, MemoryDataset, batches, subset
 from transferlab.data.dataset import class_names, from_disk
-from transferlab.data.mapped import read_mapped, write_batches
+from transferlab.data.mapped import read_mapped, remove_mapped, write_batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
 from transferlab.files import hash_tensors
@@ -26,6 +26,7 @@ from transferlab.finetune import mode_is_held
 from transferlab.fingerprints import fingerprint
 from transferlab.history import History
 from transferlab.models import Backbone
+from transferlab.run import QUIET_SECONDS
 from transferlab.train import fit
 
 FORMAT = "transferlab features 1"  # count on when the same network gets other features
@@ -41,7 +42,6 @@ def extract_features(
     batch_size: int | None = None,
     device: str = "auto",
     cache: str | Path | None = None,
-    progress: bool = False,
 ) -> MemoryDataset:
     """Return the features of a whole data set, x of shape (N, width), with its labels.
 
@@ -55,13 +55,12 @@ def extract_features(
             data reads them. They stay on the disk, mapped into memory, so they and the data may be
             larger than the memory; writing to `x` changes nothing on the disk. What they belong to
             stands beside them in a JSON file. Several processes may use one folder.
-        progress: show a progress bar.
     """
     _refuse_trainable(model)
     where = choose_device(device)
     model.to(where)
     size = _good_batch_size(model, where) if batch_size is None else batch_size
-    computed = _compute(model, dataset, size, where, progress=progress)
+    computed = _compute(model, dataset, size, where)
     if cache is not None:
         return _through_cache(Path(cache), computed, model, dataset, where)
     x, y = (torch.cat(part) for part in zip(*computed, strict=True))
@@ -97,7 +96,7 @@ def train_head(
                 f"{name}= needs a pass through the backbone in every step, but train_head computes "
                 "the features once; use fit."
             )
-    how = {"device": device, "cache": cache, "progress": options.get("progress", True)}
+    how = {"device": device, "cache": cache}
     train_features = extract_features(model, train, **how)
     val_features = None if val is None else extract_features(model, val, **how)
     return fit(model.head, train_features, val=val_features, device=device, **options)
@@ -140,12 +139,11 @@ def _compute(
     device: torch.device,
     *,
     workers: int | None = None,
-    progress: bool = False,
 ) -> Iterator[Batch]:
     """Yield the features of one batch after the other, (rows, width), and their labels, (rows,)."""
     model = _for_inference(model)
     loader = batches(dataset, batch_size, device=device, workers=workers)
-    for x, y in tqdm(loader, desc="features", unit="batch", disable=not progress, leave=False):
+    for x, y in tqdm(loader, "features", unit="batch", leave=False, delay=QUIET_SECONDS):
         if x.ndim == 4 and device.type == "cpu":
             # In the order (N, height, width, C), depthwise convolutions are three times faster.
             x = x.contiguous(memory_format=torch.channels_last)
@@ -204,18 +202,17 @@ def _through_cache(
     belongs_to = _belongs_to(model, dataset)
     text = json.dumps(belongs_to, sort_keys=True, indent=2)
     key = hashlib.sha256(text.encode()).hexdigest()
-    path = folder / f"features-{key[:16]}.safetensors"
+    path = folder / f"features-{key[:16]}"
     found = read_mapped(path, belongs_to)
     if found is None or not _agrees(found, model, dataset, device):
         write_batches(path, computed, len(dataset), belongs_to)
         found = read_mapped(path, belongs_to)
         if found is None or not _agrees(found, model, dataset, device):
-            path.unlink(missing_ok=True)
+            remove_mapped(path)
             raise InputError(
                 f"{_name(model, dataset)}: the same sample has other features when it is computed "
                 "again, so they cannot be kept; expected a transform and layers without randomness."
             )
-        path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
     x, y = found
     return from_disk(x, y, class_names(dataset, y), _name(model, dataset))
 

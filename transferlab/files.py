@@ -3,9 +3,9 @@
 import contextlib
 import hashlib
 import html
+import itertools
 import os
 import platform
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -45,8 +45,11 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         _sweep(path)
 
 
+_numbers = itertools.count()  # two writes of one process have different names too
+
+
 def _unfinished_name(path: Path) -> Path:
-    me = f"{platform.node()}-{os.getpid()}-{threading.get_native_id()}"
+    me = f"{platform.node()}-{os.getpid()}-{next(_numbers)}"
     return path.with_name(f".{path.name}.{me}.part")
 
 

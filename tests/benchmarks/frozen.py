@@ -32,11 +32,11 @@ from workers import FOLDER, RowError, Worker
 from transferlab.data import resize, shapes
 from transferlab.data.places import data_folder
 from transferlab.device import cpu_quota
+from transferlab.kit.kernel import ENVIRONMENT as KERNEL  # what a lesson's process has
 
 SCRIPT = Path(__file__).with_name("frozen_rows.py")
 SOURCE = "tutorial"
 GENERATED = {"train": 244, "val": 153}  # as many as there are ants and bees
-OURS = {"OMP_WAIT_POLICY": "PASSIVE"}  # what `import transferlab` sets, before torch
 
 
 def find_images() -> tuple[str, str | None]:
@@ -81,7 +81,7 @@ def main() -> None:
     faults = []
     for number in range(1, asked.rounds + 1):
         for name in names:  # "TransferLab again" finds what "TransferLab" has left
-            worker = Worker(SCRIPT, name, threads, OURS if "TransferLab" in name else {})
+            worker = Worker(SCRIPT, name, threads, KERNEL if "TransferLab" in name else {})
             try:
                 found = worker.ask(folder=folder, weights=weights, seed=number)
             except RowError as error:

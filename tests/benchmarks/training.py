@@ -44,6 +44,7 @@ from workers import RowError, Worker
 from transferlab import InputError
 from transferlab.data import digits, load, resize
 from transferlab.device import cpu_quota
+from transferlab.kit.kernel import ENVIRONMENT as KERNEL  # what a lesson's process has
 
 SAMPLES = {"train": 20_000, "val": 4_000, "test": 5_000}
 STEPS = EPOCHS * -(-SAMPLES["train"] // BATCH)
@@ -53,8 +54,6 @@ POINTLESS = {"mlp": "channels_last", "cnn": "by batch"}
 ROWS = Path(__file__).with_name("training_rows.py")
 MARGIN = 0.015  # of accuracy; shuffles alone make about ±0.004
 SAME = 1e-3  # of a score, after three steps; Keras adds its epsilon at another place
-# What `import transferlab` sets, when it comes before torch, as in every lesson.
-OURS = {"OMP_WAIT_POLICY": "PASSIVE"}
 FAULTS: list[str] = []  # what makes a row incomparable; the run ends with it
 
 
@@ -103,7 +102,7 @@ def compare(
     reference = None
     try:
         for name in names:  # the bare loop is the first
-            environment = OURS if name.startswith("TransferLab") else {}
+            environment = KERNEL if name.startswith("TransferLab") else {}
             workers[name] = Worker(ROWS, name, threads, environment)
             try:
                 scores, wrong = first_run(workers[name], how, reference)

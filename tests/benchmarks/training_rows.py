@@ -86,9 +86,7 @@ def transferlab(model: nn.Module, x: Tensor, y: Tensor, epochs: int, **options: 
     data = MemoryDataset(x, y, [str(digit) for digit in range(10)], "digits")
 
     def train() -> int:
-        history = fit(
-            model, data, epochs=epochs, batch_size=BATCH, lr=RATE, **options
-        )
+        history = fit(model, data, epochs=epochs, batch_size=BATCH, lr=RATE, **options)
         return history.steps[-1]
 
     return train

@@ -213,7 +213,7 @@ def spoil(house: Path) -> None:
         (
             lambda house: (house / "course").rename(house / "elsewhere"),
             "01_a",
-            "there is no folder 'course' here; go to the folder that holds it",
+            "there is no folder 'course' here; change to the folder that holds it",
         ),
         (lambda house: None, "../course/01_a", "course has no chapter '../course/01_a'"),
         (lambda house: None, "", "course has no chapter ''"),

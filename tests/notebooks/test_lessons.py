@@ -71,6 +71,21 @@ def anatomy_faults(notebook: Notebook) -> Iterator[str]:
     if not [cell for cell in code if ".show()" in source_of(cell)]:
         yield "no claims table: no cell calls claims.show()"
     yield from self_check_faults(texts)
+    for cell in code:
+        yield from argument_faults(source_of(cell))
+
+
+def argument_faults(source: str) -> Iterator[str]:
+    """Return the arguments that a lesson need not give: every function follows its device."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            function = ast.unparse(node.func)
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            bare_torch = function == "data.batches" or function.startswith("torch.")
+            if given.get("device") == "run.device" and not bare_torch:
+                yield f"{function}(…, device=run.device): device='auto' is the lesson's device"
+            if "progress" in given:
+                yield f"{function}(…, progress=…): bars keep quiet by themselves"
 
 
 def self_check_faults(texts: str) -> Iterator[str]:
@@ -231,6 +246,8 @@ WARNING = "/a.py:3: UserWarning: old\n  f()\n"
         (replace(1, 'profile = "smoke"\ndevice = "auto"\nseed = 0'), "starts as profile 'class'"),
         (replace(2, "x = 1"), "does not call lesson.start"),
         (replace(3, "x = 1"), "no claims table"),
+        (replace(3, "fit(model, device=run.device)"), "fit(…, device=run.device): device='auto'"),
+        (replace(3, "fit(model, progress=False)"), "fit(…, progress=…): bars keep quiet"),
         (replace(4, SELF_CHECK * 2), "there are 2 self-checks, expected at least 3"),
         (replace(4, SELF_CHECK.replace("Right.", "") * 3), "a choice without an explanation: - *Y"),
         (replace(4, SELF_CHECK.replace("- *No.*", "No.") * 3), "a self-check without two choices"),

@@ -1,128 +1,92 @@
 """Tensors on the disk: written batch by batch, and mapped into memory when they are read.
 
-The format is safetensors, which other programs read too: `x`, `y`, a note, and as the last tensor
-the SHA-256 of every byte before it.
+Three files belong together: `NAME.x.npy` and `NAME.y.npy`, which NumPy and other programs read too,
+and `NAME.json`, written last, which says what they are and what their hashes must be.
 """
 
-import contextlib
-import hashlib
 import json
-import os
-import struct
-import tempfile
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import safetensors
+import numpy as np
 import torch
 from torch import Tensor
 
-from transferlab.files import tensor_bytes
+from transferlab.data.dataset import Batch
+from transferlab.files import sha256, written_whole
 
-CHUNK_BYTES = 2**20
-HASH_BYTES = 32  # of SHA-256
-TYPES = {torch.float16: "F16", torch.bfloat16: "BF16", torch.float32: "F32", torch.float64: "F64"}
+STORED_AS = {torch.bfloat16: torch.int16}  # the same bits in a type that NumPy has
 
 
-def write_batches(
-    path: Path, batches: Iterable[tuple[Tensor, Tensor]], samples: int, note: Any
-) -> None:
-    """Write batches (x, y) into one file, whole or not at all; one batch at a time is in memory.
+def write_batches(path: Path, batches: Iterable[Batch], samples: int, note: Any) -> None:
+    """Write batches (x, y), whole or not at all; one batch at a time is in memory.
 
-    Each call writes a file of its own and renames it at the end. Two processes that write the same
-    data do not disturb each other.
+    Two processes that write the same data do not disturb each other.
 
     Args:
+        path: where to write, without an ending.
         samples: how many there are in all batches together.
         note: what the data are, for `read_mapped`; anything that JSON can hold.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
-    partial = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, batches, samples, note)
-        _publish(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)  # it is not there any more when all went well
+    x_file, y_file, note_file = _files(path)
+    labels: list[Tensor] = []
+    with written_whole(x_file) as unfinished, unfinished.open("wb") as file:
+        for x, y in batches:
+            dtype = str(x.dtype)
+            rows = x.cpu().contiguous().view(STORED_AS.get(x.dtype, x.dtype)).numpy()
+            if not labels:
+                np.lib.format.write_array_header_1_0(file, _header(rows, samples))
+            file.write(rows.data)
+            labels.append(y.cpu())
+    with written_whole(y_file) as unfinished, unfinished.open("wb") as file:
+        np.save(file, torch.cat(labels).numpy())
+    content = {"of": note, "dtype": dtype, "sha256": [sha256(x_file), sha256(y_file)]}
+    with written_whole(note_file) as unfinished:
+        text = json.dumps(content, sort_keys=True, indent=2, ensure_ascii=False)
+        unfinished.write_text(text + "\n", encoding="utf-8")
 
 
-def read_mapped(path: Path, note: Any) -> tuple[Tensor, Tensor] | None:
-    """Return x and y of a file, or None when it is not there, damaged or has another note.
+def read_mapped(path: Path, note: Any) -> Batch | None:
+    """Return x and y, or None when they are not there, damaged or have another note.
 
     x stays on the disk and is read where it is used. It is a private copy: writing to it changes
     nothing on the disk, and a new file of the same name changes nothing in it.
     """
-    if not path.is_file():
+    x_file, y_file, note_file = _files(path)
+    if not note_file.is_file():
         return None
-    if not _is_whole(path):
-        warnings.warn(f"{path} is damaged; what it held is computed anew.", stacklevel=2)
+    try:
+        content = json.loads(note_file.read_text(encoding="utf-8"))
+        is_whole = content["sha256"] == [sha256(x_file), sha256(y_file)]
+    except (OSError, ValueError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        warnings.warn(f"{note_file} is damaged; what it held is computed anew.", stacklevel=2)
         return None
-    with safetensors.safe_open(path, framework="pt") as file:
-        if json.loads(file.metadata()["transferlab"]) != note:
-            warnings.warn(
-                f"{path} holds other data than its name says; they are computed anew.", stacklevel=2
-            )
-            return None
-        return file.get_tensor("x"), file.get_tensor("y").clone()
+    if content["of"] != note:
+        warnings.warn(
+            f"{note_file} holds other data than its name says; they are computed anew.",
+            stacklevel=2,
+        )
+        return None
+    x = torch.from_numpy(np.load(x_file, mmap_mode="c"))  # "c": changes stay in memory
+    dtype = getattr(torch, content["dtype"].removeprefix("torch."))
+    return x.view(dtype), torch.from_numpy(np.load(y_file))
 
 
-def _write(
-    file: BinaryIO, batches: Iterable[tuple[Tensor, Tensor]], samples: int, note: Any
-) -> None:
-    digest = hashlib.sha256()
-
-    def append(content: bytes | memoryview) -> None:
-        digest.update(content)
-        file.write(content)
-
-    labels = []
-    for x, y in batches:
-        if not labels:
-            append(_header(samples, x, note))
-        append(tensor_bytes(x))
-        labels.append(y.cpu())
-    append(tensor_bytes(torch.cat(labels)))
-    file.write(digest.digest())
+def remove_mapped(path: Path) -> None:
+    """Remove the files of `write_batches`."""
+    for file in _files(path):
+        file.unlink(missing_ok=True)
 
 
-def _header(samples: int, x: Tensor, note: Any) -> bytes:
-    """Return the start of a safetensors file: its length, then JSON that says what lies where."""
-    x_end = samples * x[0].numel() * x.element_size()
-    y_end = x_end + samples * torch.int64.itemsize
-    hash_end = y_end + HASH_BYTES
-    entries = {
-        "__metadata__": {"transferlab": json.dumps(note)},
-        "x": {
-            "dtype": TYPES[x.dtype],
-            "shape": [samples, *x.shape[1:]],
-            "data_offsets": [0, x_end],
-        },
-        "y": {"dtype": "I64", "shape": [samples], "data_offsets": [x_end, y_end]},
-        "sha256": {"dtype": "U8", "shape": [HASH_BYTES], "data_offsets": [y_end, hash_end]},
-    }
-    text = json.dumps(entries).encode()
-    text += b" " * (-len(text) % 8)  # numbers of 8 bytes are best read from multiples of 8
-    return struct.pack("<Q", len(text)) + text
+def _header(rows: np.ndarray, samples: int) -> dict[str, Any]:
+    """Return what NumPy's format says of an array: here of all batches, before they are there."""
+    described = np.lib.format.header_data_from_array_1_0(rows)
+    return {**described, "shape": (samples, *rows.shape[1:])}
 
 
-def _is_whole(path: Path) -> bool:
-    """Return whether the last bytes of a file are the SHA-256 of all before them."""
-    digest, left = hashlib.sha256(), max(0, path.stat().st_size - HASH_BYTES)
-    with path.open("rb") as file:
-        while chunk := file.read(min(left, CHUNK_BYTES)):
-            digest.update(chunk)
-            left -= len(chunk)
-        return file.read() == digest.digest()
-
-
-def _publish(partial: Path, path: Path) -> None:
-    """Give a finished file its name, and sweep up what killed processes left unfinished."""
-    with contextlib.suppress(FileNotFoundError):  # another process was faster, and swept this up
-        partial.chmod(0o644)  # temporary files are private to their user
-        partial.replace(path)
-    for leftover in path.parent.glob(f"{path.name}.*.part"):
-        with contextlib.suppress(PermissionError):  # another user's, or open on Windows
-            leftover.unlink(missing_ok=True)
+def _files(path: Path) -> tuple[Path, Path, Path]:
+    return tuple(path.with_name(path.name + ending) for ending in (".x.npy", ".y.npy", ".json"))

@@ -1,1 +1,1 @@
-"""The teacher's tools: run lessons, make exercises, release them. Only its command imports it."""
+"""The teacher's tools: run lessons, generate exercises, pack bundles. Nothing else imports them."""

@@ -63,7 +63,7 @@ def run(
     course: Course = Path("course"),
     build: Build = Path("build"),
 ) -> None:
-    """Run lessons without a screen and write a report that grows lesson by lesson.
+    """Run lessons headlessly and write a report that grows lesson by lesson.
 
     Use it before a class, to see that everything works on this machine and how long it takes.
 
@@ -85,7 +85,7 @@ def run(
     from transferlab.kit.progress import cores_used, table
     from transferlab.kit.run import run_lessons
 
-    # Whoever ends this program, and be it politely, ends its lessons too.
+    # A polite end (SIGTERM) must end the lessons too, not only this program.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.perf_counter()
     results = run_lessons(
@@ -148,7 +148,7 @@ def lab(
 def ledger(
     lessons: Lessons = None, course: Course = Path("course"), build: Build = Path("build")
 ) -> None:
-    """Measure lessons alone with two threads, and write seconds and memory into the course.
+    """Time lessons one by one with two threads; write seconds and peak memory into the course.
 
     Use it after a lesson has changed: it updates course/ledger.json, the line of minutes and
     seconds in each lesson's header, the outputs kept in the notebooks, the maps of the chapters'
@@ -167,7 +167,7 @@ def ledger(
 
 @commands.command()
 def doctor(build: Build = Path("build")) -> None:
-    """Look at this machine: versions, device, cores, disk, memory, and what works without network.
+    """Check this machine: versions, device, cores, disk, memory, and what works without a network.
 
     Use it first when something does not work. It ends in OK or in a list of what to do.
 
@@ -197,13 +197,13 @@ def exercises(
     course: Course = Path("course"),
     solutions: Solutions = Path("solutions"),
 ) -> None:
-    """Make the student editions of the exercises from the solved ones.
+    """Generate the student editions of the exercises from the solved ones.
 
     Use it after changing solutions/NN_chapter/exercises.ipynb. The solutions, hidden tests and
     marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced, and
-    the solved notebook loses the timestamps and the like that a run leaves behind. The maps of
-    the chapters' overviews are written anew as well, and the two pages course/README.md and
-    course/TEACHING.md: they name points and minutes.
+    timestamps and the like that a run leaves behind are removed from the solved notebook. The maps
+    in the chapters' overviews and the two pages course/README.md and course/TEACHING.md are
+    rewritten as well: they name points and minutes.
 
     \b
     Examples:
@@ -238,7 +238,7 @@ def pretrain(
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything random.")] = 0,
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto.")] = "cpu",
 ) -> None:
-    """Make a shipped checkpoint again: pre-train the network, write the weights and their card.
+    """Rebuild a shipped checkpoint: pre-train the network, write the weights and their card.
 
     Use it to see that nothing is hidden in the weights, or to try another number of steps.
     With two cores, letters takes about three minutes and the others, of 32×32 pixels, about six.

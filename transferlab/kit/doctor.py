@@ -1,4 +1,4 @@
-"""Looking at a machine: can the course run here, and if not, what is to be done?"""
+"""Checking a machine: can the course run here, and if not, what needs to be done?"""
 
 import contextlib
 import os
@@ -12,13 +12,13 @@ from pathlib import Path
 from transferlab.kit import kernel
 
 PACKAGES = ("torch", "torchvision", "jupyterlab", "ipykernel", "papermill", "nbconvert", "nbgrader")
-# torch 2.n belongs to torchvision 0.(n + 15); from torch 2.14 on, torchvision 0.29 fits every torch
+# torch 2.n needs torchvision 0.(n + 15); from torch 2.14 on, any torchvision from 0.29 works
 OLDEST_TORCH, FREE_TORCH, FREE_TORCHVISION = 11, 14, 29
 ENOUGH_DISK_GIB, ENOUGH_MEMORY_GIB = 2, 4
 
 
 def examine(build: Path = Path("build")) -> tuple[dict[str, str], list[str]]:
-    """Return what was found, by name, and one sentence for each thing that has to be done."""
+    """Return what was found, by name, and one sentence for each thing that needs to be done."""
     facts: dict[str, str] = {}
     to_do: list[str] = []
     for part in (_versions, _computing, _room, _offline, _kernel):
@@ -45,11 +45,11 @@ def _versions() -> Iterator[Finding]:
             yield package, "missing", f"Install {package}: pip install -e '.[notebook,teach]'"
     if "torch" in found and "torchvision" in found:
         sentence = mismatch(found["torch"], found["torchvision"])
-        yield "torch + torchvision", "do not fit" if sentence else "fit", sentence
+        yield "torch + torchvision", "incompatible" if sentence else "compatible", sentence
 
 
 def mismatch(torch_version: str, torchvision_version: str) -> str:
-    """Return what to do when the two do not fit, or an empty text."""
+    """Return what to do when the two are incompatible, or an empty string."""
     torch_minor, vision_minor = (
         int(text.split(".")[1]) for text in (torch_version, torchvision_version)
     )
@@ -116,11 +116,11 @@ def _offline() -> Iterator[Finding]:
 
     yield "embedded data", f"digits ({len(data.digits())} images), letters (drawn when needed)", ""
     shipped = models.shipped()
-    sentence = "" if shipped else "Install the package anew: its shipped weights are missing."
+    sentence = "" if shipped else "Reinstall the package: its shipped weights are missing."
     yield "shipped weights", ", ".join(shipped) or "none", sentence
     present = real.present()
     yield "real data", ", ".join(n for n, here in present.items() if here) or "none", ""
-    yield "not here", ", ".join(n for n, here in present.items() if not here) or "nothing", ""
+    yield "missing data", ", ".join(n for n, here in present.items() if not here) or "nothing", ""
     weights = sorted(
         path.name
         for folder in places.weights_folders()

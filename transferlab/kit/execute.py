@@ -1,7 +1,7 @@
-"""Run one notebook in a process of its own, and say on standard output how it goes.
+"""Run one notebook in its own process, and report progress on standard output.
 
-`run.py` starts this file, not the module: so nothing of transferlab, and no torch, is imported
-here, and the memory and the threads belong to the lesson alone.
+`run.py` starts this file as a script, not as a module: so neither transferlab nor torch is imported
+here, and all memory and threads belong to the lesson.
 """
 
 import contextlib
@@ -19,38 +19,38 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 
 
-def tell(**event: object) -> None:
-    """Write one line that `run.py` reads."""
+def report(**event: object) -> None:
+    """Write one line for `run.py` to read."""
     print(json.dumps({"event": event}), flush=True)
 
 
-class TellingEngine(NBClientEngine):
-    """papermill's own engine; it also tells when a code cell is done."""
+class ReportingEngine(NBClientEngine):
+    """papermill's own engine, which also reports each finished code cell."""
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs) -> None:
         """Run the cells, as papermill does."""
         complete, done = nb_man.cell_complete, 0
 
-        def complete_and_tell(cell, cell_index=None, **more) -> None:
+        def complete_and_report(cell, cell_index=None, **more) -> None:
             nonlocal done
             complete(cell, cell_index=cell_index, **more)
             failed = cell.metadata.papermill.get("exception") or sys.exc_info()[0]  # dead kernel
             if is_own_code(cell) and not failed:
                 done += 1
-                tell(cells_done=done)
+                report(cells_done=done)
 
-        nb_man.cell_complete = complete_and_tell
+        nb_man.cell_complete = complete_and_report
         super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
 
 
 def is_own_code(cell) -> bool:
-    """Return whether a cell is code of the lesson, not the parameters that papermill put in."""
+    """Return whether a cell is the lesson's code, not the parameters that papermill injected."""
     return cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
 
 
 class PeakMemory(threading.Thread):
-    """Looks ten times a second how much memory all processes below this one use together."""
+    """Samples ten times a second how much memory all child processes use together."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -58,19 +58,19 @@ class PeakMemory(threading.Thread):
         self.stopped = threading.Event()
 
     def run(self) -> None:
-        """Look until `stop` is called."""
+        """Sample until `stop` is called."""
         while not self.stopped.wait(0.1):
             total = 0
             for process in psutil.Process().children(recursive=True):
                 with contextlib.suppress(psutil.Error):  # it has just ended
                     memory = process.memory_full_info()
-                    # Linux tells the proportional size: libraries that several processes share
-                    # count once, and not once for each of them.
+                    # Linux has the proportional set size: a library that several processes share
+                    # counts once, not once for each of them.
                     total += getattr(memory, "pss", memory.rss)
             self.bytes = max(self.bytes, total)
 
     def stop(self) -> float:
-        """Return the peak in MiB: what was seen, or what the system kept if that is more."""
+        """Return the peak in MiB: the largest sample, or the system's record if that is larger."""
         self.stopped.set()
         self.join()
         with contextlib.suppress(ImportError):  # Windows has no such record
@@ -82,14 +82,14 @@ class PeakMemory(threading.Thread):
 
 
 def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, object]) -> str:
-    """Run a notebook and return what went wrong, or an empty text."""
-    papermill_engines.register("telling", TellingEngine)
+    """Run a notebook and return what went wrong, or an empty string."""
+    papermill_engines.register("reporting", ReportingEngine)
     try:
         papermill.execute_notebook(
             source,
             target,
             parameters,
-            engine_name="telling",
+            engine_name="reporting",
             kernel_name="python3",
             language="python",
             progress_bar=False,
@@ -100,7 +100,7 @@ def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, ob
         last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
         if not last_line.startswith(error.ename):
             last_line = f"{error.ename}: {last_line}"
-        # papermill has put two cells of its own before the failing one by now
+        # papermill has inserted two cells of its own before the failing one
         cells = json.loads(target.read_text(encoding="utf-8"))["cells"][: error.cell_index + 3]
         return f"code cell {count_own_code(cells)} ({first_line}): {last_line}"
     except DeadKernelError:
@@ -108,7 +108,7 @@ def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, ob
         begun = [cell for cell in cells if cell["metadata"]["papermill"].get("start_time")]
         return (
             f"the kernel died in code cell {count_own_code(begun)}; "
-            "the usual reason is that the memory was full."
+            "the usual cause is a lack of memory."
         )
     except RuntimeError as error:
         return f"the kernel did not start: {error}"
@@ -116,7 +116,7 @@ def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, ob
 
 
 def count_own_code(cells: list[dict]) -> int:
-    """Return how many of these cells are code of the lesson."""
+    """Return how many of these cells are the lesson's own code."""
     tagged = [cell for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])]
     return sum(cell["cell_type"] == "code" for cell in cells) - len(tagged)
 
@@ -128,7 +128,7 @@ def main(source: str, target: str, cwd: str, parameters: str) -> None:
     started = time.perf_counter()
     error = run_notebook(Path(source), Path(target), Path(cwd), json.loads(parameters))
     seconds = time.perf_counter() - started
-    tell(seconds=seconds, peak_mib=memory.stop(), error=error)
+    report(seconds=seconds, peak_mib=memory.stop(), error=error)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ EXERCISES = "exercises.ipynb"
 SECRET_REGION = re.compile(
     r"BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)[^\n]*\n(.*?)^[^\n]*END \1", re.DOTALL | re.MULTILINE
 )
-SHORT = 12  # lines of so few characters, such as `return loss`, say nothing
+SHORT = 12  # a line of so few characters, such as `return loss`, gives nothing away
 
 
 def chapters_with_exercises(solutions: Path, chapters: Iterable[str] = ()) -> list[str]:
@@ -58,7 +58,7 @@ def student_edition(solved: Path) -> str:
     ):
         try:
             notebook, resources = step(config=config).preprocess(notebook, resources)
-        except Exception as error:  # nbgrader raises whatever fits, often a bare RuntimeError
+        except Exception as error:  # nbgrader raises many kinds, often a bare RuntimeError
             raise InputError(f"{solved}: nbgrader's {step.__name__} says: {error}") from error
     return notebook_text(notebook)
 
@@ -66,11 +66,11 @@ def student_edition(solved: Path) -> str:
 def write_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[Path]:
     """Write the student edition of each chapter and return the files.
 
-    The solved notebooks themselves lose what a run leaves behind in their metadata.
+    What a run leaves behind in the metadata of the solved notebooks is removed.
     """
     chapters = chapters_with_exercises(solutions, chapters)
     editions = {chapter: student_edition(solutions / chapter / EXERCISES) for chapter in chapters}
-    for chapter, text in editions.items():  # only now, when all of them could be made
+    for chapter, text in editions.items():  # only now that all of them could be made
         solved = solutions / chapter / EXERCISES
         write_text(solved, notebook_text(clean_notebook(read_notebook(solved))))
         write_text(course / chapter / EXERCISES, text)
@@ -78,7 +78,7 @@ def write_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ())
 
 
 def stale_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[str]:
-    """Return the chapters whose student edition is not what its source would give now."""
+    """Return the chapters whose student edition is out of date with its source."""
     stale = []
     for chapter in chapters_with_exercises(solutions, chapters):
         path = course / chapter / EXERCISES
@@ -92,7 +92,7 @@ def secret_lines(solved: Path) -> set[str]:
     """Return the lines of a solved notebook that no student may see.
 
     These are the lines of solutions, hidden tests and marking schemes, unless they are too short
-    to say anything or stand openly elsewhere in the same notebook.
+    to give anything away or appear openly elsewhere in the same notebook.
     """
     hidden: list[str] = []
     shown: list[str] = []
@@ -100,7 +100,7 @@ def secret_lines(solved: Path) -> set[str]:
         source = source_of(cell)
         regions = [match.group(2) for match in SECRET_REGION.finditer(source)]
         is_solution = cell["metadata"].get("nbgrader", {}).get("solution", False)
-        if is_solution and "BEGIN SOLUTION" not in source:  # nbgrader takes out the whole cell
+        if is_solution and "BEGIN SOLUTION" not in source:  # nbgrader removes the whole cell
             hidden += source.splitlines()
         else:
             hidden += [line for region in regions for line in region.splitlines()]

@@ -1,4 +1,4 @@
-"""Formulas as pictures, so that the report shows them without a network (and without MathJax)."""
+"""Formulas as images, so that the report shows them without a network (and without MathJax)."""
 
 import base64
 import html
@@ -10,9 +10,9 @@ FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?!\s)([^$\n]+?)(?<!\s)\$", re.DOTALL)
 
 
 def draw_formulas(markdown: str) -> str:
-    r"""Replace `$…$` and `$$…$$` in a Markdown text by pictures whose alternative text is the TeX.
+    r"""Replace `$…$` and `$$…$$` in a Markdown text by images whose alternative text is the TeX.
 
-    matplotlib knows a part of TeX. What it does not know (`\begin{…}`) stays as it is, readable.
+    matplotlib supports a part of TeX. The rest (`\begin{…}`) stays as it is, which is readable.
     """
     parts = CODE.split(markdown)
     parts[::2] = [FORMULA.sub(_picture, text) for text in parts[::2]]  # the others are code

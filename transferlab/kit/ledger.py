@@ -30,7 +30,7 @@ Ledger = dict[str, dict[str, float]]
 
 
 def read_ledger(course: Path) -> Ledger:
-    """Return {lesson: {"seconds": …, "peak_mib": …}}; empty when nothing was measured yet."""
+    """Return {lesson: {"seconds": …, "peak_mib": …}}; empty when nothing has been measured yet."""
     path = course / "ledger.json"
     if not path.is_file():
         return {}
@@ -47,7 +47,7 @@ def read_ledger(course: Path) -> Ledger:
 def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Result]:
     """Run lessons alone, and write their cost, headers, outputs and maps into the course.
 
-    Nothing is written when a lesson fails: a header must not speak of a run that went wrong.
+    Nothing is written when a lesson fails: a header must not describe a run that went wrong.
     """
     from transferlab.kit.run import run_lessons
 
@@ -83,7 +83,7 @@ def header_line(minutes: int | None, cost: dict[str, float] | None) -> str:
 
     Args:
         minutes: reading and running, as the notebook's metadata say.
-        cost: the lesson's entry in the ledger, or None when it was not measured yet.
+        cost: the lesson's entry in the ledger, or None when it has not been measured yet.
     """
     parts = [f"{BEGINNING} about {minutes} minutes" if minutes else f"{BEGINNING} not timed yet"]
     if cost:

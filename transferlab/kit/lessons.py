@@ -19,8 +19,8 @@ class Lesson:
 
     Attributes:
         name: chapter and file name, such as "01_background/01_why_pretrain".
-        minutes: what a student needs for reading and running, or None when nobody has said.
-        question: what the lesson asks, in a sentence; empty when nobody has said.
+        minutes: what a student needs for reading and running, or None when it is not stated.
+        question: what the lesson asks, in a sentence; empty when it is not stated.
         parameters: the names that its cell tagged `parameters` sets.
         code_cells: how many cells there are to run.
     """
@@ -44,8 +44,8 @@ def find_lessons(course: Path, patterns: Iterable[str] = ()) -> list[Lesson]:
     """
     if not course.is_dir():
         raise InputError(
-            f"there is no folder {str(course)!r} here; go to the folder that holds it, or name it "
-            "with --course."
+            f"there is no folder {str(course)!r} here; change to the folder that holds it, or name "
+            "it with --course."
         )
     paths = {_name(path): path for path in sorted(course.glob(LESSONS))}
     if not paths:

@@ -18,7 +18,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return a notebook as plain dictionaries: much faster than nbformat, enough to look at it."""
+    """Return a notebook as plain dictionaries: much faster than nbformat, enough for reading."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -31,15 +31,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_notebook(path: Path) -> "NotebookNode":
-    """Return a notebook as nbformat's object, which can be changed and written again."""
+    """Return a notebook as nbformat's object, which can be changed and written back."""
     import nbformat
 
-    read_json(path)  # gives the sentence when the file is none
+    read_json(path)  # raises the one-sentence error when it is not a notebook
     return nbformat.read(path, as_version=4)
 
 
 def notebook_text(notebook: "NotebookNode") -> str:
-    """Return what is written to the file of a notebook."""
+    """Return the text of a notebook's file."""
     import nbformat
 
     return nbformat.writes(notebook).rstrip("\n") + "\n"

@@ -24,7 +24,7 @@ LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 def fresh_pages(course: Path, costs: Costs) -> dict[Path, str]:
-    """Return the text that each of the two pages should have; a page that is absent stays so.
+    """Return the text that each of the two pages should have; a missing page is not created.
 
     Args:
         costs: the ledger.
@@ -108,8 +108,8 @@ def _with_map(path: Path, table: str) -> str:
 def fill_times(text: str, course: Path, costs: Costs) -> str:
     """Return a page with the minutes and seconds of the lessons that its timed tables link to.
 
-    A row counts each notebook once that it links to. A link to a notebook that does not exist is
-    an error: a schedule must not send a class to nowhere.
+    A row counts each notebook that it links to once. A link to a notebook that does not exist is
+    an error: a schedule must not send a class to a page that is not there.
     """
     minutes = {f"{lesson.name}.ipynb": lesson.minutes or 0 for lesson in find_lessons(course)}
     for chapter in course.glob("[0-9][0-9]_*"):
@@ -134,7 +134,7 @@ def fill_times(text: str, course: Path, costs: Costs) -> str:
 
 
 def _timed_row(line: str, linked: list[str], minutes: dict[str, int], costs: Costs) -> str:
-    """Return a row of a table with its last two cells written anew."""
+    """Return a row of a table with its last two cells rewritten."""
     kept = line.rstrip().removesuffix("|").split("|")[:-2]
     seconds = seconds_text([name.removesuffix(".ipynb") for name in linked], costs)
     return "|".join([*kept, f" {sum(minutes[name] for name in linked)} ", f" {seconds} |"])

@@ -1,4 +1,4 @@
-"""Showing how far a run is: bars in a terminal, plain lines elsewhere."""
+"""Showing the progress of a run: bars in a terminal, plain lines elsewhere."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ def time_left(
     """Return the seconds left for each unfinished lesson, and for all under the name "".
 
     A lesson is expected to take its usual seconds, times the pace: the seconds of the lessons that
-    have ended in this run, divided by their usual seconds. A lesson that nobody has timed yet
+    have ended in this run, divided by their usual seconds. A lesson that has not been timed yet
     counts as the mean of the others. None when nothing is known.
     """
     ended = [r for r in results if r.status in ("ok", "slow") and r.lesson.name in usual_seconds]

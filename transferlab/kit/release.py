@@ -34,7 +34,7 @@ def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Pat
         raise InputError(
             f"{to} is a folder; expected a zip file to write, such as {to}/bundle.zip."
         )
-    chapters = [chapter.rstrip("/\\") for chapter in chapters]  # "01_a/" is what the Tab key makes
+    chapters = [chapter.rstrip("/\\") for chapter in chapters]  # the Tab key makes "01_a/"
     names = sorted(path.name for path in course.glob("[0-9][0-9]_*") if path.is_dir())
     for chapter in chapters:
         if names and chapter not in names:  # without any, find_lessons says what is wrong
@@ -58,7 +58,7 @@ def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Pat
     files += [path for path in package.rglob("*") if path.is_file() and _belongs(path, package)]
     for path in files:
         if not path.is_file():
-            raise InputError(f"{path} does not exist, but belongs into the bundle.")
+            raise InputError(f"{path} does not exist, but belongs in the bundle.")
     named = {path.relative_to(root).as_posix(): path for path in files} | {"README.md": README}
     _write_zip(to, {name: named[name].read_bytes() for name in sorted(named)})
     return sorted(named)

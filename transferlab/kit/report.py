@@ -13,7 +13,7 @@ from transferlab.kit.results import Result, duration
 
 
 class Report:
-    """Writes `report.html` anew whenever something has happened."""
+    """Rewrites `report.html` whenever something has happened."""
 
     def __init__(self, folder: Path, profile: str, device: str) -> None:
         import jinja2
@@ -31,7 +31,7 @@ class Report:
         return self.folder / "report.html"
 
     def write(self, results: Sequence[Result]) -> None:
-        """Write the page; for each lesson that has ended since the last time, its own page too."""
+        """Write the page; also the page of each lesson that has ended since the last time."""
         for result in results:
             name = result.lesson.name
             if result.done and result.notebook and name not in self.contents:
@@ -77,7 +77,7 @@ def read_outputs(notebook: Path) -> list[dict[str, Any]]:
 
 
 def figures(outputs: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
-    """Return the pictures among the outputs with their alternative texts."""
+    """Return the images among the outputs with their alternative texts."""
     found = []
     for output in outputs:
         data = output.get("data", {})

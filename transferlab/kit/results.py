@@ -1,4 +1,4 @@
-"""What is known about the run of a lesson, and what it may cost."""
+"""The result of running a lesson, and the limits that it should keep."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ from transferlab.kit.lessons import Lesson
 
 @dataclass(frozen=True)
 class Limits:
-    """What a lesson may cost in one profile; None means that nothing is promised.
+    """What a lesson may cost in one profile; None: no limit.
 
     Attributes:
         seconds, peak_mib: the budget. A lesson above it is marked as slow.
@@ -54,7 +54,7 @@ class Result:
         return self.status in ("ok", "slow", "failed")
 
     def finish(self, seconds: float, peak_mib: float, error: str) -> None:
-        """Take down how the lesson ended."""
+        """Record how the lesson ended."""
         self.seconds, self.peak_mib, self.error = seconds, peak_mib, error
         over = (self.limits.seconds is not None and seconds > self.limits.seconds) or (
             self.limits.peak_mib is not None and peak_mib > self.limits.peak_mib

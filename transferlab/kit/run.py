@@ -1,4 +1,4 @@
-"""Run lessons without a screen: each in a process of its own, several at once."""
+"""Run lessons headlessly: each in its own process, several at once."""
 
 import contextlib
 import json
@@ -56,7 +56,7 @@ def run_lessons(
     """
     if profile not in LIMITS:
         raise InputError(f"profile={profile!r} is unknown; expected one of {', '.join(LIMITS)}.")
-    choose_device(device)  # an unknown or absent device is better said now than by every lesson
+    choose_device(device)  # fail once here rather than in every lesson
     parameters = {"profile": profile, "device": device, **(parameters or {})}
     for lesson in lessons:
         check_parameters(lesson, parameters)
@@ -79,14 +79,14 @@ def run_lessons(
                     progress.started(running[-1].result)
                     report.write(results)
                 for execution in list(running):
-                    if execution.look():
+                    if execution.poll():
                         running.remove(execution)
                         execution.keep_notebook(build / profile)
                         progress.finished(execution.result, results)
                         report.write(results)
                 progress.update(results)
                 time.sleep(0.1)
-        finally:  # when somebody presses Ctrl-C, something is left to be ended
+        finally:  # after Ctrl-C, some are still running
             for execution in running:
                 execution.end()
             unfinished = [result for result in results if not result.done]
@@ -109,7 +109,7 @@ def _environment(profile: str, device: str, threads: int) -> dict[str, str]:
 
 
 class _Execution:
-    """One lesson that is being run, in an empty folder of its own."""
+    """One lesson that is being run, in its own empty folder."""
 
     def __init__(
         self,
@@ -138,8 +138,8 @@ class _Execution:
         self.lines_read = 0
         result.status = "running"
 
-    def look(self) -> bool:
-        """Take down what the process has told since; return whether it is at its end."""
+    def poll(self) -> bool:
+        """Record what the process has reported since; return whether it has ended."""
         ended = self.process.poll() is not None
         for event in self._events():
             if "error" in event:
@@ -151,7 +151,9 @@ class _Execution:
         self.result.seconds = time.perf_counter() - self.started
         if ended:
             last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-            self.result.finish(self.result.seconds, 0.0, f"the run of the notebook broke: {last}")
+            self.result.finish(
+                self.result.seconds, 0.0, f"the notebook's process ended early: {last}"
+            )
         elif self.timeout and self.result.seconds > self.timeout:
             self.end()
             where = f"code cell {self.result.cells_done + 1}"
@@ -163,7 +165,7 @@ class _Execution:
         whole_lines = self.log.read_bytes().split(b"\n")[:-1]
         new, self.lines_read = whole_lines[self.lines_read :], len(whole_lines)
         events = []
-        for line in new:  # between them may stand what the kernel or a library prints
+        for line in new:  # other lines are output of the kernel or of a library
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 events.append(json.loads(line)["event"])
         return events
