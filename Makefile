@@ -30,8 +30,11 @@ WHEELHOUSE ?= $(wildcard wheelhouse)
 WHEELS := --no-index --find-links $(WHEELHOUSE)
 
 LESSON_FILES = $(sort $(wildcard course/[0-9]*/0[1-9]_*.ipynb solutions/*/exercises.ipynb))
-# Without bars, and with threads that sleep while they wait (see transferlab/kit/kernel.py).
-PYTEST = TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadscope
+# Without bars. The others are those of transferlab/kit/kernel.py, for pytest itself and for the
+# kernels of nbval, which has a kernelspec of its own.
+FOR_TESTS = TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE \
+	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1073741824
+PYTEST = $(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist loadscope
 
 # The tables of objectives.py and ranking.py take a quarter of an hour each; ask for them by name.
 BENCH ?= overhead penalty growth streaming gpu frozen training

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from transferlab import InputError, evaluate, load_backbone
-from transferlab.applications.text import SPECIAL, TOKEN
-from transferlab.data import docstrings, encode, letters, unlabelled_docstrings
+from transferlab.applications.text import TOKEN, docstrings, encode, unlabelled_docstrings
+from transferlab.data import letters
 from transferlab.device import seeded
+from transferlab.files import sha256
 from transferlab.metrics import mean_loss
 from transferlab.models import MaskedLanguageModel, card, shipped
-from transferlab.models.weights import sha256
+from transferlab.models.transformer import SPECIAL
 from transferlab.pretrain import guess_tokens
 from transferlab.recipes import RECIPES, make_checkpoint
 

@@ -7,9 +7,16 @@ import torch
 from torch.nn import functional as F
 
 from transferlab import InputError, fit
-from transferlab.applications.detection import assign, cell_middles, decode
-from transferlab.data import scenes
-from transferlab.models import Detector, detect, detection_loss, small_cnn
+from transferlab.applications.detection import (
+    Detector,
+    assign,
+    cell_middles,
+    decode,
+    detect,
+    detection_loss,
+)
+from transferlab.applications.scenes import scenes
+from transferlab.models import small_cnn
 
 STRIDE = 4
 
@@ -138,7 +145,7 @@ def test_it_learns_a_few_scenes_by_heart():
         x, rows = batch
         return detection_loss(network(x), few.boxes[rows], few.labels[rows], network.stride)
 
-    fit(model, few.numbered(), epochs=150, lr=1e-2, loss_fn=loss, device="cpu", progress=False)
+    fit(model, few.numbered(), epochs=150, lr=1e-2, loss_fn=loss, device="cpu")
     for result, box, label in zip(
         detect(model, few.x, device="cpu"), few.boxes, few.labels, strict=True
     ):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.models import FeatureMaps, mlp, narrow_vgg16, small_cnn
+from transferlab.applications.feature_maps import FeatureMaps
+from transferlab.models import mlp, narrow_vgg16, small_cnn
 
 SHAPE = (3, 20, 20)
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.data import STARS, Ratings, movielens, ratings
+from transferlab.applications.recommendation import STARS, Ratings, movielens, ratings
 
 
 def small() -> Ratings:

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from transferlab import InputError, fit, freeze
-from transferlab.applications.speech.ctc import ctc_loss
+from transferlab.applications.speech import Recurrent, Transcriber, ctc_loss, small_gru
 from transferlab.data import MemoryDataset
-from transferlab.models import Recurrent, Transcriber, small_gru
 
 
 def sounds(n: int = 3, mels: int = 4, frames: int = 6) -> torch.Tensor:
@@ -106,7 +105,7 @@ def test_frozen_recurrent_weights_do_not_move():
     frozen = freeze(model)
     data = MemoryDataset(sounds(8), torch.arange(8) % 2, ["a", "b"])
     head = model.head.weight.clone()
-    fit(model, data, steps=3, lr=0.1, device="cpu", progress=False)
+    fit(model, data, steps=3, lr=0.1, device="cpu")
     frozen.assert_unchanged()
     assert not torch.equal(model.head.weight, head)
 
@@ -142,5 +141,5 @@ def test_it_learns_with_fit():
         x, rows = batch
         return ctc_loss(model(x), texts[rows])
 
-    history = fit(transcriber, data, epochs=60, lr=0.02, loss_fn=loss, device="cpu", progress=False)
+    history = fit(transcriber, data, epochs=60, lr=0.02, loss_fn=loss, device="cpu")
     assert history.loss[-1] < 0.3 * history.loss[0]

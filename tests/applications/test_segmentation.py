@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from transferlab import InputError, fit, freeze
-from transferlab.data import scenes
-from transferlab.models import UNet, small_cnn
+from transferlab.applications.scenes import scenes
+from transferlab.applications.segmentation import UNet
+from transferlab.models import small_cnn
 
 WIDTHS = (4, 4, 6, 6, 8)
 
@@ -43,9 +44,7 @@ def test_the_encoder_can_be_frozen_and_the_decoder_learns():
         x, rows = batch
         return torch.nn.functional.cross_entropy(network(x), few.masks[rows])
 
-    history = fit(
-        model, few.numbered(), epochs=20, lr=1e-2, loss_fn=loss, device="cpu", progress=False
-    )
+    history = fit(model, few.numbered(), epochs=20, lr=1e-2, loss_fn=loss, device="cpu")
     frozen.assert_unchanged()
     assert {name.split(".")[0] for name in frozen.tensors} == {"encoder"}
     assert history.loss[-1] < 0.6 * history.loss[0]

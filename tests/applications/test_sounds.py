@@ -1,12 +1,22 @@
 """Generated speech: what is said, and how; spectrograms against sums written out by hand."""
 
 import math
+import wave
 
 import numpy as np
 import pytest
 import torch
 
 from transferlab import InputError, evaluate, fit
+from transferlab.applications.speech import (
+    SPEAKERS,
+    fresh_tones,
+    log_mel,
+    speak,
+    spectrograms,
+    spoken_digits,
+    tones,
+)
 from transferlab.applications.speech.sounds import (
     RATE,
     SOUNDS,
@@ -15,17 +25,7 @@ from transferlab.applications.speech.sounds import (
     _letters,
     mel_filters,
 )
-from transferlab.data import (
-    FreshDataset,
-    batches,
-    few_shot,
-    fresh_tones,
-    load,
-    log_mel,
-    speak,
-    spectrograms,
-    tones,
-)
+from transferlab.data import FreshDataset, batches, few_shot
 from transferlab.models import small_cnn
 
 
@@ -78,7 +78,7 @@ def test_fresh_tones_are_new_in_every_epoch():
 def test_a_small_network_learns_the_words():
     train, unseen = (spectrograms(tones(n, n, 0.25, WORDS[:5])) for n in (600, 200))
     model = small_cnn(5, shape=train.x.shape[1:], widths=(8, 8, 16, 16, 32))
-    fit(model, train, epochs=4, batch_size=32, lr=1e-2, device="cpu", progress=False)
+    fit(model, train, epochs=4, batch_size=32, lr=1e-2, device="cpu")
     assert evaluate(model, unseen, device="cpu").accuracy > 0.5  # chance: 0.2
 
 
@@ -300,8 +300,79 @@ def test_fresh_tones_become_fresh_spectrograms():
 
 
 def test_spoken_digits_become_spectrograms_in_the_same_way(shared_data):
-    few = few_shot(load("spoken_digits"), 2)
+    few = few_shot(spoken_digits(part="train"), 2)
     images = spectrograms(few)
     assert images.x.shape == (20, 1, 32, 63)
     assert images.x.min() == 0 and images.x.max() == 1
     assert images.classes == [str(digit) for digit in range(10)]
+
+
+# ---- real recordings -----------------------------------------------------------------------------
+
+
+def record(file, samples: list[int], rate: int = 8000, channels: int = 1) -> None:
+    """Write a wav file."""
+    with wave.open(str(file), "wb") as recording:
+        recording.setparams((channels, 2, rate, 0, "NONE", ""))
+        recording.writeframes(np.array(samples, "<i2").tobytes())
+
+
+def test_recordings_are_cut_or_filled_to_one_second(monkeypatch, tmp_path):
+    folder = tmp_path / "spoken_digits"
+    folder.mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    record(folder / "3_ann_0.wav", [-32768, 16384, 1])
+    record(folder / "8_ann_5.wav", list(range(9000)))
+    test, train = spoken_digits(part="test"), spoken_digits(part="train")
+    assert (test.x.shape, train.x.shape) == ((1, 8000), (1, 8000))
+    assert test.x[0, :4].tolist() == [-1, 0.5, 2**-15, 0] and not test.x[0, 4:].any()
+    assert torch.equal(train.x[0] * 2**15, torch.arange(8000.0))
+    assert (test.y.tolist(), train.y.tolist()) == ([3], [8])
+
+
+def test_recordings_of_another_kind_are_named(monkeypatch, tmp_path):
+    folder = tmp_path / "spoken_digits"
+    folder.mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    with pytest.raises(InputError, match=r"holds no recording of anybody; expected files like"):
+        spoken_digits(part="train")
+    file = folder / "3_ann_7.wav"
+    record(file, [0, 0], rate=44_100, channels=2)
+    with pytest.raises(InputError, match=r"3_ann_7.wav has 44100 Hz, 16 bits and 2 channels"):
+        spoken_digits(part="train")
+    file.write_bytes(file.read_bytes()[:20])
+    with pytest.raises(InputError, match=r"3_ann_7.wav is missing or damaged"):
+        spoken_digits(part="train")
+    file.rename(folder / "three.wav")
+    with pytest.raises(InputError, match=r"three.wav: expected a name like 7_theo_12.wav"):
+        spoken_digits(part="train")
+
+
+def test_recordings_by_speaker(monkeypatch, tmp_path):
+    folder = tmp_path / "spoken_digits"
+    folder.mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    for name in ("3_theo_0", "5_theo_9", "3_george_1"):
+        record(folder / f"{name}.wav", [int(name[0])])
+    assert spoken_digits(["theo"]).y.tolist() == [3, 5]  # whatever their part
+    assert spoken_digits(["george", "theo"]).y.tolist() == [3, 3, 5]
+    with pytest.raises(InputError, match=r"found speakers=\['anna'\]; expected some of george"):
+        spoken_digits(["anna"])
+    with pytest.raises(InputError, match=r"found speakers=\[\]"):
+        spoken_digits([])
+    with pytest.raises(InputError, match="holds no recording of lucas"):
+        spoken_digits(["lucas"])
+
+
+def test_spoken_digits_of_each_speaker(shared_data):
+    for speaker in SPEAKERS:
+        assert spoken_digits([speaker]).y.bincount().tolist() == [15] * 10
+
+
+def test_spoken_digits(shared_data):
+    train, test = spoken_digits(part="train"), spoken_digits(part="test")
+    assert (train.x.shape, test.x.shape) == ((600, 8000), (300, 8000))
+    assert train.y.bincount().tolist() == [60] * 10
+    assert test.y.bincount().tolist() == [30] * 10
+    assert train.x.abs().amax(1).min() > 0  # no recording is empty
+    assert train.x.abs().max() <= 1

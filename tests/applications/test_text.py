@@ -3,6 +3,7 @@
 import argparse
 import ast
 import random
+import re
 import shutil
 import statistics
 import typing
@@ -15,20 +16,30 @@ from sklearn.linear_model import LogisticRegression
 
 from transferlab import InputError
 from transferlab.applications.text import (
-    MASK,
+    BLAME,
+    CLAUSES,
     NAMES,
-    PADDING,
-    UNKNOWN,
+    NOT,
+    PRAISE,
+    SUBJECTS,
     Texts,
     _balanced,
     _collect,
     _modules,
     _passages,
+    docstrings,
+    encode,
+    film_reviews,
     passages_of,
+    reviews,
     runs,
+    unlabelled_docstrings,
+    vocabulary,
 )
-from transferlab.data import docstrings, encode, few_shot, unlabelled_docstrings, vocabulary
-from transferlab.data.sets.cards import DOCUMENTATION, Carried, package_folder
+from transferlab.data import few_shot
+from transferlab.data.sets import real
+from transferlab.data.sets.cards import Card, cards, package_folder
+from transferlab.models.transformer import MASK, PADDING, UNKNOWN
 
 SOURCE = '''
 """Tools that turn one thing into some other thing of use."""
@@ -79,7 +90,7 @@ def test_passages_are_from_docstrings(module):
 
 def test_classes_sizes_and_what_a_passage_is():
     train, test = docstrings(), docstrings("test")
-    assert train.classes == test.classes == [card.name for card in DOCUMENTATION]
+    assert train.classes == test.classes == [card.name for card in cards("docstrings")]
     assert not train.missing
     assert len(train) + len(test) >= 5000
     for data in (train, test):
@@ -131,13 +142,13 @@ def test_tests_and_copied_code_are_not_read(tmp_path):
 
 
 def test_there_are_five_thousand_passages_and_reading_them_again_gives_the_same():
-    again = _passages.__wrapped__(DOCUMENTATION)  # without the cache
-    assert again == _passages(DOCUMENTATION)
+    again = _passages.__wrapped__(cards("docstrings"))  # without the cache
+    assert again == _passages(cards("docstrings"))
     assert sum(len(texts) for parts in again.values() for texts in parts.values()) >= 5000
 
 
 def test_missing_packages_are_told():
-    absent = Carried("absent", "no_such_package", "", "", "", "")
+    absent = Card("absent", "no_such_package", "", "", "", "")
     found = _passages((absent,)) | {
         name: {"train": ["One."] * 3, "test": []} for name in ("a", "b")
     }
@@ -222,3 +233,86 @@ def test_texts_for_pre_training_are_many_and_none_is_near_the_test():
     assert len(set(many.texts)) == len(many)
     unseen = {run for text in docstrings("test").texts for run in runs(text)}
     assert all(unseen.isdisjoint(runs(text)) for text in many.texts)
+
+
+# ---- film reviews --------------------------------------------------------------------------------
+
+CLAUSE = re.compile(r"the (\w+) is (?:(\w+) )?(\w+)(?=,| and|\.)")
+
+
+def clauses(text: str) -> list[tuple[str, str, str]]:
+    return CLAUSE.findall(text)
+
+
+def test_every_clause_says_the_opinion():
+    found = reviews(300, negated=0.3)
+    assert found.classes == ["negative", "positive"]
+    for text, label in zip(found.texts, found.y.tolist(), strict=True):
+        parts = clauses(text)
+        assert len(parts) == CLAUSES == len({subject for subject, _, _ in parts})
+        for subject, negation, word in parts:
+            assert subject in SUBJECTS and negation in ("", *NOT)
+            assert (word in PRAISE) != (word in BLAME)
+            assert (word in PRAISE) == (bool(label) != bool(negation))
+
+
+@pytest.mark.parametrize("negated", [0, 0.3, 1])
+def test_the_share_of_negations(negated):
+    parts = [part for text in reviews(500, negated=negated).texts for part in clauses(text)]
+    share = sum(bool(negation) for _, negation, _ in parts) / len(parts)
+    assert share == pytest.approx(negated, abs=0.04)
+
+
+def test_both_opinions_are_equally_frequent_and_no_word_is_in_both_lists():
+    assert reviews(101).y.bincount().tolist() == [51, 50]
+    assert not set(PRAISE) & set(BLAME)
+    assert len(PRAISE) == len(BLAME)
+    by_label = {0: [], 1: []}
+    found = reviews(2000, negated=0)
+    for text, label in zip(found.texts, found.y.tolist(), strict=True):
+        by_label[label] += [word for _, _, word in clauses(text)]
+    assert set(by_label[1]) == set(PRAISE) and set(by_label[0]) == set(BLAME)
+
+
+def test_one_seed_one_draw():
+    assert reviews(20, seed=1).texts == reviews(20, seed=1).texts
+    assert reviews(20, seed=1).texts != reviews(20, seed=2).texts
+
+
+def test_they_are_encoded_without_unknown_words():
+    found = reviews(400)
+    x = encode(found, vocabulary(found.texts), length=20).x
+    assert not (x == UNKNOWN).any()
+    assert (x[:, -1] == 0).all()  # no review is cut
+
+
+def test_reviews_that_cannot_be_had():
+    with pytest.raises(InputError, match="n=0"):
+        reviews(0)
+    with pytest.raises(InputError, match="negated=2"):
+        reviews(10, negated=2)
+
+
+def test_film_reviews_by_hand(monkeypatch, tmp_path):
+    (tmp_path / "text").mkdir()
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
+    assert not real.present()["rt_polarity"]
+    for ending, word in (("neg", "dull"), ("pos", "fine")):
+        lines = "".join(f"{word} {i} .\n" for i in range(7))
+        (tmp_path / "text" / f"rt-polarity.{ending}").write_text(lines, encoding="utf-8")
+    assert real.present()["rt_polarity"]
+    train, test = film_reviews(), film_reviews("test")
+    assert test.texts == ["dull 0 .", "dull 5 .", "fine 0 .", "fine 5 ."]
+    assert test.y.tolist() == [0, 0, 1, 1] and test.classes == ["negative", "positive"]
+    assert len(train) == 10 and not set(train.texts) & set(test.texts)
+    (tmp_path / "text" / "rt-polarity.pos").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match=r"rt-polarity\.pos is missing or not UTF-8"):
+        film_reviews()
+
+
+def test_real_film_reviews(shared_data, monkeypatch):
+    monkeypatch.setenv("TRANSFERLAB_DATA", str(shared_data))
+    train, test = film_reviews(), film_reviews("test")
+    assert len(train) + len(test) == 10_662
+    assert test.y.bincount().tolist() == [1067, 1067]
+    assert not [text for text in train.texts if not text.strip()]

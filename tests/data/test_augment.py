@@ -130,7 +130,7 @@ def test_fit_repeats_an_augmented_run_and_the_labels_stay_with_their_images():
         torch.manual_seed(3)
         model = mlp(2, shape=(1, 8, 8), widths=(8,))
         step = compose(shift(0.1), crop(1), flip(), brightness(0.2))
-        history = fit(model, data, augment=step, epochs=15, lr=1e-2, device="cpu", progress=False)
+        history = fit(model, data, augment=step, epochs=15, lr=1e-2, device="cpu")
         losses.append(history.loss)
     assert losses[0] == losses[1]
     assert losses[0][-1] < 0.2

@@ -159,7 +159,7 @@ def test_every_sample_comes_once_an_epoch(make, workers):
         found = epoch(loader)
         assert [len(batch) for batch in found] == [5, 5, 5, 5, 3]
         assert sorted(flat(found)) == list(range(23))
-    assert (len(loader), loader.num_samples) == (5, 23)
+    assert len(loader) == 5
 
 
 def test_without_shuffling_the_order_is_that_of_the_data(make):
@@ -183,15 +183,6 @@ def test_labels_travel_with_their_inputs(make):
     for x, y in batches(make(23), 5, shuffle=True, workers=0):
         assert (x.flatten().long() % 3).tolist() == y.tolist()
         assert y.dtype == torch.int64
-
-
-def test_drop_last_says_how_many_samples_come(make):
-    loader = batches(make(23), 5, shuffle=True, drop_last=True, workers=0)
-    found = epoch(loader)
-    assert [len(batch) for batch in found] == [5, 5, 5, 5]
-    assert (len(loader), loader.num_samples) == (4, 20)
-    # the naive denominator would be wrong by the dropped ones
-    assert loader.num_samples == len(flat(found)) != len(loader.dataset)
 
 
 def test_the_chunked_gather_equals_the_plain_one(monkeypatch):
@@ -244,7 +235,6 @@ def test_one_seed_is_one_order_on_every_device(each_device):
     ("options", "sentence"),
     [
         ({"batch_size": 0}, "batch_size=0: expected at least 1"),
-        ({"batch_size": 11, "drop_last": True}, "drop_last leaves nothing: 10 samples, batch_size"),
     ],
 )
 def test_batches_that_cannot_be_had(make, options, sentence):
@@ -328,7 +318,6 @@ def test_fresh_data_without_a_generator_goes_on_too():
 
 def test_fresh_data_counts_samples():
     assert len(batches(fresh(20), 8)) == 3
-    assert batches(fresh(20), 8, drop_last=True).num_samples == 16
     with pytest.raises(InputError, match="samples=0; expected at least 1"):
         fresh(0)
 

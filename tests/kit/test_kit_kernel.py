@@ -66,6 +66,12 @@ def test_a_kernel_gets_the_variables(installed: Path) -> None:
     assert "".join(said).split() == [str(wanted.get(name)) for name in kernel.ENVIRONMENT]
 
 
+def test_the_makefile_has_the_same_variables() -> None:
+    makefile = (Path(__file__).parents[2] / "Makefile").read_text(encoding="utf-8")
+    for name, value in kernel.ENVIRONMENT.items():
+        assert f"{name}={value}" in makefile
+
+
 def test_a_student_can_install_it() -> None:
     """A bundle for students is set up with the extra `notebook` alone."""
     code = (

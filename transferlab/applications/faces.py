@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transferlab.data.dataset import FreshDataset, MemoryDataset
-from transferlab.data.sets.cards import FACES
+from transferlab.data.sets.cards import cards
 from transferlab.data.sets.digits import check_image_size
-from transferlab.data.sets.generated import Draw
+from transferlab.data.sets.generated import labelled
 from transferlab.errors import InputError
 
 EACH = 100  # faces; as many pictures without a face follow them in the file
@@ -40,7 +40,8 @@ def faces(size: int = SIDE, channels: int = 1) -> MemoryDataset:
     Faces in the Wild; the subset is scikit-image's.
     """
     check_image_size("faces", size, channels)
-    x = read_faces(FACES.file())
+    [card] = cards("faces")
+    x = read_faces(card.file())
     if size != SIDE:
         # antialias: a smaller image is a mean of all pixels, not a choice of some
         x = F.interpolate(x, size=(size, size), mode="bicubic", antialias=True).clamp_(0, 1)
@@ -191,17 +192,13 @@ def identities(people: Sequence[int], each: int, seed: int = 0, size: int = 32) 
 def fresh_identities(people: Sequence[int], samples: int = 25_600, size: int = 32) -> FreshDataset:
     """Return images of some people that are drawn anew for every batch; see `identities`."""
     numbers = _numbers(people)
-    return FreshDataset(_drawing(numbers, size), samples, _names(numbers), "fresh identities")
-
-
-def _drawing(numbers: Tensor, size: int) -> Draw:
     check_image_size("identities", size, 1)
 
-    def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        y = torch.randint(len(numbers), (n,), generator=generator)
-        return draw_identities(numbers[y], generator, size), y
+    def draw(y: Tensor, generator: torch.Generator) -> Tensor:
+        return draw_identities(numbers[y], generator, size)
 
-    return draw
+    names = _names(numbers)
+    return FreshDataset(labelled(draw, len(numbers)), samples, names, "fresh identities")
 
 
 def _numbers(people: Sequence[int]) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from transferlab.data.dataset import MemoryDataset
 from transferlab.data.places import real_folder
-from transferlab.data.sets.cards import DOCUMENTATION, Carried, package_folder
+from transferlab.data.sets.cards import Card, cards, package_folder
 from transferlab.errors import InputError
 from transferlab.models.transformer import PADDING, SPECIAL, UNKNOWN
 
@@ -92,7 +92,7 @@ def docstrings(part: str = "train", per_class: int | None = None) -> Texts:
     """
     if part not in MOST:
         raise InputError(f"docstrings: part={part!r} is unknown; expected 'train' or 'test'.")
-    return _balanced(_passages(DOCUMENTATION), part, per_class)
+    return _balanced(_passages(cards("docstrings")), part, per_class)
 
 
 @functools.cache
@@ -104,7 +104,7 @@ def unlabelled_docstrings() -> Texts:
     `docstrings("test")`. All have the label 0.
     """
     seen = {run for text in docstrings("test").texts for run in runs(text)}
-    folders = [package_folder(card.package) for card in DOCUMENTATION]
+    folders = [package_folder(card.package) for card in cards("docstrings")]
     texts = [
         text
         for folder in folders
@@ -139,14 +139,14 @@ def _balanced(found: dict[str, dict[str, list[str]]], part: str, per_class: int 
 
 
 @functools.cache
-def _passages(cards: tuple[Carried, ...]) -> dict[str, dict[str, list[str]]]:
+def _passages(packages: tuple[Card, ...]) -> dict[str, dict[str, list[str]]]:
     """Return the passages of every package and part: package → part → passages.
 
     No two of them share a run of words, whatever their packages and parts.
     """
     seen: set[tuple[str, ...]] = set()
     found = {}
-    for card in cards:
+    for card in packages:
         folder = package_folder(card.package)
         found[card.name] = {
             part: [] if folder is None else _collect(folder, part, seen, most)

@@ -15,7 +15,7 @@ from transferlab.data.dataset import (
     subset,
     unlabelled,
 )
-from transferlab.data.folders import ImageFolder, csv_file, image_folder
+from transferlab.data.folders import ImageFolder, image_folder
 from transferlab.data.sets.cards import licences
 from transferlab.data.sets.digits import digits
 from transferlab.data.sets.fractals import draw_fractals, fractals
@@ -23,6 +23,7 @@ from transferlab.data.sets.letters import draw_letters, fresh_letters, letters
 from transferlab.data.sets.patches import photos, textures
 from transferlab.data.sets.real import load
 from transferlab.data.sets.shapes import fresh_shapes, shapes
+from transferlab.data.tables import csv_file
 
 __all__ = [
     "Batch",

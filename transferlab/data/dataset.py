@@ -217,8 +217,6 @@ def few_shot(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
 class Batches:
     """An iterable of batches (x, y) on one device; iterate again for the next epoch.
 
-    `len(batches)` counts batches, `batches.num_samples` the samples of one epoch.
-
     Args:
         share: (k, n) yields only every n-th row of each batch, from row k on: the part of process
             k of n. Together the processes see each sample once. A small last batch may leave
@@ -233,7 +231,6 @@ class Batches:
         shuffle: bool = False,
         generator: torch.Generator | None = None,
         device: torch.device | str = "cpu",
-        drop_last: bool = False,
         workers: int | None = None,
         share: tuple[int, int] = (0, 1),
     ) -> None:
@@ -241,10 +238,6 @@ class Batches:
             raise InputError(f"batch_size={batch_size}: expected at least 1.")
         if len(dataset) == 0:
             raise InputError("the data set is empty; expected at least one sample.")
-        if drop_last and len(dataset) < batch_size:
-            raise InputError(
-                f"drop_last leaves nothing: {len(dataset)} samples, batch_size={batch_size}."
-            )
         self.rank, self.processes = share
         if self.processes > min(batch_size, len(dataset)):
             raise InputError(
@@ -252,9 +245,7 @@ class Batches:
                 f"{self.processes} processes; expected at least one for each."
             )
         self.batch_size, self.shuffle, self.generator = batch_size, shuffle, generator
-        self.device, self.drop_last = torch.device(device), drop_last
-        n = len(dataset)
-        self.num_samples = n - n % batch_size if drop_last else n
+        self.device = torch.device(device)
         if isinstance(dataset, MemoryDataset):
             self.dataset: Dataset = dataset.to(self.device)
         else:
@@ -266,7 +257,7 @@ class Batches:
             self.workers = max(0, cores - 1) if workers is None else workers
 
     def __len__(self) -> int:
-        return -(-self.num_samples // self.batch_size)
+        return -(-len(self.dataset) // self.batch_size)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         if isinstance(self.dataset, MemoryDataset):
@@ -277,8 +268,8 @@ class Batches:
 
     def _drawn(self, data: FreshDataset) -> Iterator[tuple[Tensor, Tensor]]:
         mine = slice(self.rank, None, self.processes)  # every process draws the whole batch
-        for start in range(0, self.num_samples, self.batch_size):
-            x, y = data.draw(min(self.batch_size, self.num_samples - start), self.generator)
+        for start in range(0, len(data), self.batch_size):
+            x, y = data.draw(min(self.batch_size, len(data) - start), self.generator)
             yield x[mine].to(self.device), y[mine].to(self.device)
 
     def _positions(self) -> list[Tensor]:
@@ -286,8 +277,7 @@ class Batches:
         n = len(self.dataset)
         # The generator lives on the CPU, so that one seed means one order on every device.
         order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
-        whole = order[: self.num_samples].split(self.batch_size)
-        return [rows[self.rank :: self.processes] for rows in whole]
+        return [rows[self.rank :: self.processes] for rows in order.split(self.batch_size)]
 
     def _from_memory(self, data: MemoryDataset) -> Iterator[tuple[Tensor, Tensor]]:
         positions = self._positions()

@@ -1,28 +1,22 @@
-"""What other packages carry: every file is there, and every one has its licence card."""
+"""What other packages contain: every file is there, and every one has its licence card."""
 
 from importlib.metadata import files
 
 import pytest
 
 from transferlab import InputError
-from transferlab.data import digits, docstrings, faces, licences, photos, textures
-from transferlab.data.sets.cards import (
-    DIGITS,
-    FACES,
-    INSTALLED_AS,
-    PHOTOS,
-    TEXTURES,
-    Carried,
-    package_folder,
-)
+from transferlab.applications.faces import faces
+from transferlab.applications.text import docstrings
+from transferlab.data import digits, licences, photos, textures
+from transferlab.data.sets.cards import Card, cards, package_folder
 
-FILES = (*PHOTOS, *TEXTURES, FACES, DIGITS)
+FILES = [card for name in ("photos", "textures", "faces", "digits") for card in cards(name)]
 
 
 @pytest.mark.parametrize("card", FILES, ids=lambda card: card.name)
-def test_the_package_itself_carries_the_file(card):
+def test_the_package_itself_contains_the_file(card):
     """Nothing that was downloaded later counts: the file is in the list of what was installed."""
-    installed = {file.as_posix() for file in files(INSTALLED_AS.get(card.package, card.package))}
+    installed = {file.as_posix() for file in files(card.installed_as)}
     assert f"{card.package}/{card.path}" in installed
     assert card.file().stat().st_size > 10_000
 
@@ -39,8 +33,8 @@ def test_every_class_of_every_real_set_has_a_card_that_says_all():
 
 
 def test_a_picture_that_is_missing_is_told_with_the_package_to_update():
-    def card(package: str) -> Carried:
-        return Carried("lake", package, "data/lake.png", "", "", "")
+    def card(package: str) -> Card:
+        return Card("lake", package, "data/lake.png", "", "", "")
 
     with pytest.raises(InputError, match=r"lake: .* holds no data/lake.png; .* update scikit-im"):
         card("skimage").file()

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from transferlab import InputError, evaluate, fit
-from transferlab.data import batches, draw_fractals, fractals, fresh_fractals
+from transferlab.data import draw_fractals, fractals
 from transferlab.data.sets.fractals import _draw_points, _formulas, _play
 from transferlab.models import small_cnn
 
@@ -105,21 +105,14 @@ def test_points_become_pixels():
     assert image.nonzero().tolist() == [[2, 0], [2, 7], [5, 0], [5, 7]]
 
 
-def test_fresh_fractals_are_new_in_every_epoch():
-    loader = batches(fresh_fractals(100), 50, generator=torch.Generator().manual_seed(0))
-    one, two = (torch.cat([x for x, _ in loader]) for _ in range(2))
-    assert one.shape == (100, 1, 8, 8)
-    assert not torch.equal(one, two)
-
-
 def test_a_small_network_learns_the_formulas():
     train, unseen = fractals(2560, seed=1, classes=10), fractals(500, seed=2, classes=10)
     model = small_cnn(10, widths=(8, 8, 16, 16, 32))
-    fit(model, train, epochs=4, lr=1e-2, device="cpu", progress=False)
+    fit(model, train, epochs=4, lr=1e-2, device="cpu")
     assert evaluate(model, unseen, device="cpu").accuracy > 0.8  # chance: 0.1
 
 
-@pytest.mark.parametrize("make", [fractals, fresh_fractals])
+@pytest.mark.parametrize("make", [fractals])
 def test_what_cannot_be_had(make):
     with pytest.raises(InputError, match="=0; expected at least 1"):
         make(0)

@@ -2,14 +2,16 @@
 
 import gzip
 import struct
-import wave
 
 import numpy as np
 import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.data import SPEAKERS, labels, load, real, spoken_digits
+from transferlab.applications.speech import spoken_digits
+from transferlab.applications.text import film_reviews
+from transferlab.data import labels, load
+from transferlab.data.sets import real
 
 
 @pytest.fixture
@@ -36,9 +38,9 @@ def test_an_absent_folder_names_the_variable(nowhere, monkeypatch):
     with pytest.raises(InputError, match="TRANSFERLAB_DATA is not set"):
         load("cifar10_jpg")
     with pytest.raises(InputError, match=r"'spoken_digits'.*TRANSFERLAB_DATA"):
-        load("spoken_digits")
+        spoken_digits()
     with pytest.raises(InputError, match=r"'rt_polarity'.*a folder that holds text/"):
-        load("rt_polarity")
+        film_reviews()
 
 
 def test_unknown_names_are_refused():
@@ -61,74 +63,6 @@ def test_mnists_own_format(monkeypatch, tmp_path):
     data = load("mnist", "test")
     assert np.array_equal(data.x.flatten().numpy(), pixels)
     assert data.y.tolist() == [7, 3]
-
-
-def record(file, samples: list[int], rate: int = 8000, channels: int = 1) -> None:
-    """Write a wav file."""
-    with wave.open(str(file), "wb") as recording:
-        recording.setparams((channels, 2, rate, 0, "NONE", ""))
-        recording.writeframes(np.array(samples, "<i2").tobytes())
-
-
-def test_recordings_are_cut_or_filled_to_one_second(monkeypatch, tmp_path):
-    folder = tmp_path / "spoken_digits"
-    folder.mkdir()
-    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
-    record(folder / "3_ann_0.wav", [-32768, 16384, 1])
-    record(folder / "8_ann_5.wav", list(range(9000)))
-    test, train = load("spoken_digits", "test"), load("spoken_digits")
-    assert (test.x.shape, train.x.shape) == ((1, 8000), (1, 8000))
-    assert test.x[0, :4].tolist() == [-1, 0.5, 2**-15, 0] and not test.x[0, 4:].any()
-    assert torch.equal(train.x[0] * 2**15, torch.arange(8000.0))
-    assert (test.y.tolist(), train.y.tolist()) == ([3], [8])
-
-
-def test_recordings_of_another_kind_are_named(monkeypatch, tmp_path):
-    folder = tmp_path / "spoken_digits"
-    folder.mkdir()
-    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
-    with pytest.raises(InputError, match=r"holds no recording for train; expected files like"):
-        load("spoken_digits")
-    file = folder / "3_ann_7.wav"
-    record(file, [0, 0], rate=44_100, channels=2)
-    with pytest.raises(InputError, match=r"3_ann_7.wav has 44100 Hz, 16 bits and 2 channels"):
-        load("spoken_digits")
-    file.write_bytes(file.read_bytes()[:20])
-    with pytest.raises(InputError, match=r"3_ann_7.wav is missing or damaged"):
-        load("spoken_digits")
-    file.rename(folder / "three.wav")
-    with pytest.raises(InputError, match=r"three.wav: expected a name like 7_theo_12.wav"):
-        load("spoken_digits")
-
-
-def test_recordings_by_speaker(monkeypatch, tmp_path):
-    folder = tmp_path / "spoken_digits"
-    folder.mkdir()
-    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
-    for name in ("3_theo_0", "5_theo_9", "3_george_1"):
-        record(folder / f"{name}.wav", [int(name[0])])
-    assert spoken_digits(["theo"]).y.tolist() == [3, 5]  # the parts of `load` do not matter
-    assert spoken_digits(["george", "theo"]).y.tolist() == [3, 3, 5]
-    with pytest.raises(InputError, match=r"found speakers=\['anna'\]; expected some of george"):
-        spoken_digits(["anna"])
-    with pytest.raises(InputError, match=r"found speakers=\[\]"):
-        spoken_digits([])
-    with pytest.raises(InputError, match="holds no recording for lucas"):
-        spoken_digits(["lucas"])
-
-
-def test_spoken_digits_of_each_speaker(shared_data):
-    for speaker in SPEAKERS:
-        assert spoken_digits([speaker]).y.bincount().tolist() == [15] * 10
-
-
-def test_spoken_digits(shared_data):
-    train, test = load("spoken_digits"), load("spoken_digits", "test")
-    assert (train.x.shape, test.x.shape) == ((600, 8000), (300, 8000))
-    assert train.y.bincount().tolist() == [60] * 10
-    assert test.y.bincount().tolist() == [30] * 10
-    assert train.x.abs().amax(1).min() > 0  # no recording is empty
-    assert train.x.abs().max() <= 1
 
 
 def test_mnist(shared_data):
@@ -159,7 +93,7 @@ def test_what_is_present(shared_data):
     found = real.present()
     assert found["mnist"] and found["cifar10_jpg"] and found["hymenoptera"]
     assert found["spoken_digits"]
-    assert set(found) == set(real.NAMES)
+    assert set(found) == {*real.NAMES, *real.OTHERS}
 
 
 def test_damaged_mnist_files_are_named(tmp_path, monkeypatch):
@@ -171,28 +105,3 @@ def test_damaged_mnist_files_are_named(tmp_path, monkeypatch):
     (folder / "train-images-idx3-ubyte.gz").write_bytes(b"not a gz file")
     with pytest.raises(InputError, match=r"train-images-idx3-ubyte.gz is missing or damaged"):
         load("mnist")
-
-
-def test_film_reviews_by_hand(monkeypatch, tmp_path):
-    (tmp_path / "text").mkdir()
-    monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
-    assert not real.present()["rt_polarity"]
-    for ending, word in (("neg", "dull"), ("pos", "fine")):
-        lines = "".join(f"{word} {i} .\n" for i in range(7))
-        (tmp_path / "text" / f"rt-polarity.{ending}").write_text(lines, encoding="utf-8")
-    assert real.present()["rt_polarity"]
-    train, test = load("rt_polarity"), load("rt_polarity", "test")
-    assert test.texts == ["dull 0 .", "dull 5 .", "fine 0 .", "fine 5 ."]
-    assert test.y.tolist() == [0, 0, 1, 1] and test.classes == ["negative", "positive"]
-    assert len(train) == 10 and not set(train.texts) & set(test.texts)
-    (tmp_path / "text" / "rt-polarity.pos").write_bytes(b"\xff\xfe")
-    with pytest.raises(InputError, match=r"rt-polarity\.pos is missing or not UTF-8"):
-        load("rt_polarity")
-
-
-def test_real_film_reviews(shared_data, monkeypatch):
-    monkeypatch.setenv("TRANSFERLAB_DATA", str(shared_data))
-    train, test = load("rt_polarity"), load("rt_polarity", "test")
-    assert len(train) + len(test) == 10_662
-    assert test.y.bincount().tolist() == [1067, 1067]
-    assert not [text for text in train.texts if not text.strip()]

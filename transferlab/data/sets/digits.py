@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from transferlab.data.dataset import MemoryDataset
-from transferlab.data.sets.cards import DIGITS
+from transferlab.data.sets.cards import cards
 from transferlab.errors import InputError
 
 
@@ -21,7 +21,8 @@ def digits(size: int = 8, channels: int = 1) -> MemoryDataset:
     """
     check_image_size("digits", size, channels)
     # Not sklearn.datasets.load_digits: it gives the same, and takes a second to import.
-    raw = np.loadtxt(DIGITS.file(), delimiter=",", dtype=np.int64)  # 64 pixels and a label a row
+    [card] = cards("digits")
+    raw = np.loadtxt(card.file(), delimiter=",", dtype=np.int64)  # 64 pixels and a label a row
     x = torch.from_numpy(raw[:, :64]).view(-1, 1, 8, 8).float() / 16
     return MemoryDataset(
         enlarge(x, size).expand(-1, channels, -1, -1).contiguous(),

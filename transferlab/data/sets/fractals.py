@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from transferlab.data.dataset import FreshDataset, MemoryDataset
+from transferlab.data.dataset import MemoryDataset
 from transferlab.data.sets.digits import check_image_size
-from transferlab.data.sets.generated import Draw, colours, pool
+from transferlab.data.sets.generated import colours, labelled, pool
 from transferlab.errors import InputError
 
 FORMULA_SEED = 2020  # the formulas are the same in every call; only their instances differ
@@ -148,26 +148,13 @@ def fractals(
     Class 7 of 50 is class 7 of 1,000 too. One `n` and `seed` are one set; another `n` is another
     draw, not a longer one.
     """
-    draw, names = _drawing(size, channels, classes)
-    chunk = max(1, 1024 * BITMAP**2 // max(BITMAP, size) ** 2)  # larger images, fewer at once
-    return pool(draw, n, seed, names, "fractals", chunk)
-
-
-def fresh_fractals(
-    samples: int = 25_600, size: int = 8, channels: int = 1, classes: int = 50
-) -> FreshDataset:
-    """Return fractals that are drawn anew for every batch; `samples` of them count as an epoch."""
-    draw, names = _drawing(size, channels, classes)
-    return FreshDataset(draw, samples, names, "fresh fractals")
-
-
-def _drawing(size: int, channels: int, classes: int) -> tuple[Draw, list[str]]:
     check_image_size("fractals", size, channels)
     if classes < 2:
         raise InputError(f"fractals: classes={classes}; expected at least 2.")
 
-    def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        y = torch.randint(classes, (n,), generator=generator)
-        return draw_fractals(y, generator, size, channels, classes), y
+    def draw(y: Tensor, generator: torch.Generator) -> Tensor:
+        return draw_fractals(y, generator, size, channels, classes)
 
-    return draw, [f"formula {number}" for number in range(classes)]
+    names = [f"formula {number}" for number in range(classes)]
+    chunk = max(1, 1024 * BITMAP**2 // max(BITMAP, size) ** 2)  # larger images, fewer at once
+    return pool(labelled(draw, classes), n, seed, names, "fractals", chunk)

@@ -11,6 +11,21 @@ from transferlab.errors import InputError
 Draw = Callable[[int, torch.Generator], tuple[Tensor, Tensor]]
 
 
+def labelled(draw_samples: Callable[[Tensor, torch.Generator], Tensor], classes: int) -> Draw:
+    """Return a `Draw` that chooses random labels and then draws a sample of each.
+
+    Args:
+        draw_samples: `draw_samples(y, generator)` returns one sample for each label, (n, …).
+        classes: labels are chosen from 0..classes-1.
+    """
+
+    def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        y = torch.randint(classes, (n,), generator=generator)
+        return draw_samples(y, generator), y
+
+    return draw
+
+
 def pool(
     draw: Draw, n: int, seed: int, classes: Sequence[str], name: str, chunk: int = 2048
 ) -> MemoryDataset:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from transferlab.data.dataset import FreshDataset, MemoryDataset
 from transferlab.data.sets.cards import package_folder
 from transferlab.data.sets.digits import check_image_size, enlarge
-from transferlab.data.sets.generated import Draw, pool
+from transferlab.data.sets.generated import Draw, labelled, pool
 
 # Upper-case letters, and the lower-case ones whose shape is another (EMNIST merges the rest too).
 CLASSES = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")
@@ -131,8 +131,7 @@ def fresh_letters(samples: int = 25_600, size: int = 8, channels: int = 1) -> Fr
 def _drawing(size: int, channels: int) -> Draw:
     check_image_size("letters", size, channels)
 
-    def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        y = torch.randint(len(CLASSES), (n,), generator=generator)
-        return draw_letters(y, generator, size).expand(-1, channels, -1, -1).contiguous(), y
+    def draw(y: Tensor, generator: torch.Generator) -> Tensor:
+        return draw_letters(y, generator, size).expand(-1, channels, -1, -1).contiguous()
 
-    return draw
+    return labelled(draw, len(CLASSES))

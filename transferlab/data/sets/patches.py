@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from transferlab.data.dataset import FreshDataset, MemoryDataset, as_float
-from transferlab.data.sets.cards import PHOTOS, TEXTURES, Carried
+from transferlab.data.dataset import MemoryDataset, as_float
+from transferlab.data.sets.cards import Card, cards
 from transferlab.data.sets.digits import check_image_size
 from transferlab.errors import InputError
 
@@ -47,7 +47,7 @@ def photos(
         dtype: torch.uint8 keeps pixels as 0..255, in a quarter of the memory; `batches` turns
             them into the same floats.
     """
-    cutter = _Cutter("photos", PHOTOS, size, channels, part, colour=channels == 3)
+    cutter = _Cutter("photos", size, channels, part, colour=channels == 3)
     return _fixed(cutter, n, seed, dtype)
 
 
@@ -64,25 +64,11 @@ def textures(
     Brick, grass and gravel cover their pictures evenly. Coins lie on a dark ground, and tissue is
     cells under a microscope. `channels=3` repeats the grey image.
     """
-    cutter = _Cutter("textures", TEXTURES, size, channels, part, colour=False)
+    cutter = _Cutter("textures", size, channels, part, colour=False)
     return _fixed(cutter, n, seed, dtype)
 
 
-def fresh_photos(
-    samples: int = 25_600, size: int = 32, channels: int = 3, part: str = "train"
-) -> FreshDataset:
-    """Return photo patches that are cut anew for every batch; `samples` count as an epoch."""
-    return _fresh(_Cutter("photos", PHOTOS, size, channels, part, colour=channels == 3), samples)
-
-
-def fresh_textures(
-    samples: int = 25_600, size: int = 32, channels: int = 1, part: str = "train"
-) -> FreshDataset:
-    """Return texture patches that are cut anew for every batch; `samples` count as an epoch."""
-    return _fresh(_Cutter("textures", TEXTURES, size, channels, part, colour=False), samples)
-
-
-def region(card: Carried, part: str, colour: bool) -> Tensor:
+def region(card: Card, part: str, colour: bool) -> Tensor:
     """Return the pixels that one part is cut from: uint8, shape (3 or 1, height, width)."""
     with Image.open(card.file()) as image:
         picture = image.convert("RGB" if colour else "L")
@@ -109,9 +95,9 @@ class _Atlas:
 
 
 @functools.cache
-def _atlas(cards: tuple[Carried, ...], part: str, colour: bool) -> _Atlas:
+def _atlas(name: str, part: str, colour: bool) -> _Atlas:
     maps = []
-    for card in cards:
+    for card in cards(name):
         pixels = region(card, part, colour).float()
         # A mean over whole blocks inside the region: nothing of the other part gets in.
         maps += [F.avg_pool2d(pixels, scale).round().byte() for scale in SCALES]
@@ -130,7 +116,6 @@ class _Cutter:
     def __init__(
         self,
         name: str,
-        cards: tuple[Carried, ...],
         size: int,
         channels: int,
         part: str,
@@ -140,10 +125,10 @@ class _Cutter:
         if part not in PARTS:
             raise InputError(f"{name}: part={part!r} is unknown; expected 'train' or 'test'.")
         self.name, self.size, self.channels = name, size, channels
-        self.classes = [card.name for card in cards]
-        self.atlas = _atlas(cards, part, colour)
+        self.classes = [card.name for card in cards(name)]
+        self.atlas = _atlas(name, part, colour)
         # The same scales for all, so that neither picture nor part can be told by its scale.
-        both = [_atlas(cards, name, colour) for name in PARTS]
+        both = [_atlas(name, each, colour) for each in PARTS]
         smallest = min(int(torch.minimum(a.height, a.width)[:, 0].min()) for a in both)
         views = torch.tensor(SCALES) * size
         self.scales = ((views >= LEAST_VIEW) & (views <= smallest)).nonzero().flatten()
@@ -188,11 +173,3 @@ def _fixed(cutter: _Cutter, n: int, seed: int, dtype: torch.dtype) -> MemoryData
     x, y = (torch.cat(part) for part in zip(*chunks, strict=True))
     x = x if dtype == torch.uint8 else as_float(x)
     return MemoryDataset(x, y, cutter.classes, cutter.name)
-
-
-def _fresh(cutter: _Cutter, samples: int) -> FreshDataset:
-    def draw(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        x, y = cutter.cut(n, generator)
-        return as_float(x), y
-
-    return FreshDataset(draw, samples, cutter.classes, f"fresh {cutter.name}")

@@ -25,6 +25,8 @@ TORCHVISION_SETS = {
 }
 FOLDERS = ("cifar10_jpg", "hymenoptera")
 NAMES = (*TORCHVISION_SETS, *FOLDERS)
+# Sets that the applications read, and where they lie in the folder of TRANSFERLAB_DATA.
+OTHERS = {"spoken_digits": "spoken_digits", "rt_polarity": "text/rt-polarity.pos"}
 
 
 def load(name: str, part: str = "train", transform: Callable | None = None) -> Dataset:
@@ -61,8 +63,8 @@ def present() -> dict[str, bool]:
     found = {name: (root / inside).is_dir() for name, (_, inside) in TORCHVISION_SETS.items()}
     if folder is not None:
         found["mnist"] |= (folder / "mnist" / "MNIST" / "raw").is_dir()
-    for name in FOLDERS:
-        found[name] = folder is not None and (folder / name).is_dir()
+    for name, inside in {**dict(zip(FOLDERS, FOLDERS, strict=True)), **OTHERS}.items():
+        found[name] = folder is not None and (folder / inside).exists()
     return found
 
 
