@@ -139,14 +139,21 @@ def tensor_bytes(tensor: Tensor) -> memoryview:
 # ---- tables --------------------------------------------------------------------------------------
 
 
-def text_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as lines of text, the columns aligned; the first row is the header."""
+def text_table(rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
+    """Return rows of cells as lines of text, the columns aligned; the first row is the header.
+
+    Args:
+        numbers: all columns but the first hold numbers, which end below each other.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    header, *body = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
-    return "\n".join([header, "-" * (sum(widths) + 2 * (len(widths) - 1)), *body])
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if numbers and i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
 def html_table(rows: Sequence[Sequence[str]]) -> str:

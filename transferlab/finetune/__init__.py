@@ -8,10 +8,11 @@ from transferlab.finetune.freezing import (
     trainable,
     unfreeze,
 )
-from transferlab.finetune.groups import blocks, layer_decay
+from transferlab.finetune.groups import layer_decay
 from transferlab.finetune.mixing import mixup
 from transferlab.finetune.penalties import L1, L2, L2SP
 from transferlab.finetune.schedules import gradual_unfreezing, lp_ft
+from transferlab.models.layers import blocks
 
 __all__ = [
     "BATCH_STATS",

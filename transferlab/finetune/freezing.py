@@ -9,6 +9,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torchvision.ops import StochasticDepth
 
 from transferlab.errors import InputError
+from transferlab.models.layers import find_layer
 from transferlab.models.lora import has_lora, plain_name
 
 BATCH_STATS = ("frozen", "adapt", "batch")
@@ -63,7 +64,7 @@ def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "fro
         raise InputError(
             f"batch_stats={batch_stats!r} is unknown; expected one of {', '.join(BATCH_STATS)}."
         )
-    stop = find_layer(model, until)
+    stop = None if until is None else find_layer(model, until)
     unfreeze(model)
     frozen: dict[str, Tensor] = {}
     for name, module in _layers_before(model, stop):
@@ -126,26 +127,6 @@ def mode_is_held(module: nn.Module) -> bool:
 
 def _ignore_mode(mode: bool = True) -> None:
     """Stand in for the `train` of a layer whose mode is held."""
-
-
-def find_layer(model: nn.Module, until: str | None) -> nn.Module | None:
-    """Return the layer of that name, looked for in the features too (None: no layer)."""
-    if until is None:
-        return None
-    modules = dict(model.named_modules())
-    for name in (until, f"features.{until}"):
-        if name and name in modules:
-            return modules[name]
-    children = [name for name, _ in model.named_children()]
-    inside = (
-        [name for name, _ in model.get_submodule("features").named_children()]
-        if ("features" in children)
-        else []
-    )
-    raise InputError(
-        f"until={until!r}: the model has no such layer; expected one of "
-        f"{', '.join([*inside, *children])}, or a layer inside them."
-    )
 
 
 def _layers_before(model: nn.Module, stop: nn.Module | None) -> list[tuple[str, nn.Module]]:

@@ -5,40 +5,7 @@ from typing import Any
 from torch import nn
 
 from transferlab.errors import InputError
-
-
-def blocks(model: nn.Module) -> dict[str, list[nn.Parameter]]:
-    """Return all parameters of a model in blocks, from the input to the head, each exactly once.
-
-    A block is what a network has in a row: `layer1` … `layer4` of a ResNet, `features.0`,
-    `features.1`, … of VGG and MobileNet, `block1` … `block5` of our small CNN. Such things are
-    numbered, so a parameter belongs to the outermost part of its name that has a number in it, and
-    where there is none, to its own layer. A normalisation that stands by itself belongs to the
-    layer before it. The names serve as `until` of `freeze`.
-    """
-    found: dict[str, list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():  # in the order of definition, each once
-        found.setdefault(_block(name), []).append(parameter)
-    joined: dict[str, list[nn.Parameter]] = {}
-    for name, parameters in found.items():
-        only_vectors = all(parameter.ndim < 2 for parameter in parameters)
-        if only_vectors and joined:
-            joined[next(reversed(joined))] += parameters
-        else:
-            joined[name] = parameters
-    return joined
-
-
-def _block(name: str) -> str:
-    """features.layer1.0.conv1.weight → features.layer1, head.weight → head"""
-    layer = name.partition(".parametrizations.")[0]  # where LoRA's matrices are kept
-    if layer == name:
-        layer = name.rpartition(".")[0]
-    parts = layer.split(".")
-    for end, part in enumerate(parts, start=1):
-        if any(character.isdigit() for character in part):
-            return ".".join(parts[:end])
-    return layer
+from transferlab.models.layers import blocks
 
 
 def layer_decay(model: nn.Module, lr: float, decay: float = 0.9) -> list[dict[str, Any]]:

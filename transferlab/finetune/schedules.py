@@ -8,9 +8,9 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from transferlab.errors import InputError
-from transferlab.finetune.freezing import find_layer, freeze, unfreeze
-from transferlab.finetune.groups import blocks
+from transferlab.finetune.freezing import freeze, unfreeze
 from transferlab.history import History
+from transferlab.models.layers import blocks, find_layer
 from transferlab.train import fit
 
 

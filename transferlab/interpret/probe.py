@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -52,6 +49,10 @@ def probe_by_depth(
 
 
 def _probe(x: Tensor, y: Tensor, x_held_out: Tensor, y_held_out: Tensor) -> float:
+    from sklearn.linear_model import LogisticRegression  # here: they take long to import
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     classifier.fit(x.double().numpy(), y.numpy())
     return float(classifier.score(x_held_out.double().numpy(), y_held_out.numpy()))

@@ -1,4 +1,10 @@
-"""Which layers of a network to look at, and what comes out of them."""
+"""The layers of a network: by name, in stages to look at, in blocks of parameters.
+
+A network has stages in a row, from the input to the features. What comes out of a stage is what
+probes, CKA and Grad-CAM look at (`stages`); the parameters that learn there share a learning rate
+and are frozen or unfrozen together (`blocks`). A block ends where a stage ends, but a stage without
+parameters, such as a lone activation, belongs to the block before it.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
@@ -42,14 +48,52 @@ def _stages_inside(module: nn.Module, prefix: str = "") -> list[str]:
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:
+    """Return the layer of that name; "features." in front of it may be left out."""
     modules = dict(model.named_modules())
     for full_name in (name, f"features.{name}"):
-        if full_name in modules:
+        if full_name and full_name in modules:
             return modules[full_name]
+    children = [child for child, _ in model.named_children()]
+    if "features" in children:
+        children = [n for n, _ in model.get_submodule("features").named_children()] + children
     raise InputError(
-        f"the model has no layer {name!r}; expected one of model.named_modules(), such as "
-        f"{list(modules)[-1]!r}."
+        f"the model has no layer {name!r}; expected one of {', '.join(children)}, "
+        "or a layer inside them."
     )
+
+
+def blocks(model: nn.Module) -> dict[str, list[nn.Parameter]]:
+    """Return all parameters of a model in blocks, from the input to the head, each exactly once.
+
+    A block is what a network has in a row: `layer1` … `layer4` of a ResNet, `features.0`,
+    `features.1`, … of VGG and MobileNet, `block1` … `block5` of our small CNN. Such things are
+    numbered, so a parameter belongs to the outermost part of its name that has a number in it, and
+    where there is none, to its own layer. A normalisation that stands by itself belongs to the
+    layer before it. The names serve as `until` of `freeze`.
+    """
+    found: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():  # in the order of definition, each once
+        found.setdefault(_block(name), []).append(parameter)
+    joined: dict[str, list[nn.Parameter]] = {}
+    for name, parameters in found.items():
+        only_vectors = all(parameter.ndim < 2 for parameter in parameters)
+        if only_vectors and joined:
+            joined[next(reversed(joined))] += parameters
+        else:
+            joined[name] = parameters
+    return joined
+
+
+def _block(name: str) -> str:
+    """features.layer1.0.conv1.weight → features.layer1, head.weight → head"""
+    layer = name.partition(".parametrizations.")[0]  # where LoRA's matrices are kept
+    if layer == name:
+        layer = name.rpartition(".")[0]
+    parts = layer.split(".")
+    for end, part in enumerate(parts, start=1):
+        if any(character.isdigit() for character in part):
+            return ".".join(parts[:end])
+    return layer
 
 
 @contextlib.contextmanager

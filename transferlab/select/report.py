@@ -1,4 +1,4 @@
-"""The result of `rank_models`: two tables, a figure, and what may be concluded."""
+"""The result of `rank_models`: two tables, and what may be concluded."""
 
 import html
 import math
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transferlab import plots
-from transferlab.metrics import Interval, interval
+from transferlab.files import html_table, text_table
+from transferlab.metrics import interval
 from transferlab.select.correlation import Correlation, rank_correlation, smallest_convincing
 from transferlab.select.costs import Cost
 
@@ -79,11 +79,11 @@ class Ranking:
         return {name: rank_correlation(values, accuracies) for name, values in columns.items()}
 
     def __repr__(self) -> str:
-        tables = (_as_text(table) for table in self._tables())
+        tables = (text_table(table, numbers=True) for table in self._tables())
         return "\n\n".join([f"Ranking on {self.data}", *tables, "\n".join(self._notes())])
 
     def _repr_html_(self) -> str:
-        tables = "".join(_as_html(table) for table in self._tables())
+        tables = "".join(html_table(table) for table in self._tables())
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes())
         return f"<p>Ranking on {html.escape(self.data)}</p>{tables}<ul>{notes}</ul>"
 
@@ -159,27 +159,6 @@ class Ranking:
             )
         return notes
 
-    def plot(self, alt: str = "") -> plots.Plot:
-        """Draw one row per model and one panel per score, with noise and fine-tuned accuracy."""
-        found = self.correlations()
-        panels: dict[str, list[Interval]] = {}
-        if self.fine_tuned:
-            runs = [[100 * a for a in self.fine_tuned[m]] for m in self.order]
-            panels["fine-tuned (%)"] = [_range(r) if len(r) < 2 else interval(r) for r in runs]
-        noise = {}
-        for score in self.score_names:
-            title = f"{score}\nτ = {found[score].kendall:.2f}" if score in found else score
-            panels[title] = [_range([self.scores[m][score]]) for m in self.order]
-            noise[title] = [_range(self.noise[m][score]) for m in self.order]
-        alt = alt or f"Scores of {len(self.scores)} models, from best to worst: " + (
-            f"{', '.join(self.order)}; in grey the same scores with shuffled labels."
-        )
-        return plots.ranking(self.order, panels, noise=noise, alt=alt)
-
-
-def _range(values: Sequence[float]) -> Interval:
-    return Interval(float(np.mean(values)), min(values), max(values), len(values))
-
 
 def _shown(score: str, value: float) -> str:
     return f"{value:.1%}" if score in ACCURACIES else f"{value:.3f}"
@@ -188,23 +167,3 @@ def _shown(score: str, value: float) -> str:
 def _percent(runs: Sequence[float]) -> str:
     percent = [100 * accuracy for accuracy in runs]
     return str(interval(percent)) if len(percent) > 1 else f"{percent[0]:.1f}"
-
-
-def _as_text(table: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = []
-    for row in table:
-        cells = [row[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
-        lines.append("  ".join(cells).rstrip())
-    lines.insert(1, "  ".join("─" * width for width in widths))
-    return "\n".join(lines)
-
-
-def _as_html(table: list[list[str]]) -> str:
-    def row(cells: list[str], tag: str) -> str:
-        return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
-
-    head, *body = table
-    rows = "".join(row(cells, "td") for cells in body)
-    return f"<table><thead>{row(head, 'th')}</thead><tbody>{rows}</tbody></table>"

@@ -79,7 +79,7 @@ def h_score(
 
     H = tr(cov_a(f)⁻¹ (1 − a) cov(E[f | y])), where cov_a = (1 − a) cov + a (tr cov / D) I. With
     few samples the plain covariance is close to singular and its inverse is mostly noise; the
-    shrinkage a, between 0 and 1, mends that.
+    shrinkage a, between 0 and 1, fixes that.
 
     Sources: Bao et al., An Information-Theoretic Approach to Transferability in Task Transfer
     Learning (2019), which is a = 0; Ibrahim, Ponomareva and Mazumder, Newer Is Not Always Better:
@@ -98,7 +98,9 @@ def h_score(
     covariance = x.T @ x / len(x)
     mean_variance = covariance.diagonal().mean()
     if shrinkage is None:
-        shrinkage = _ledoit_wolf(x, covariance, mean_variance)
+        from sklearn.covariance import ledoit_wolf_shrinkage  # here: it takes long to import
+
+        shrinkage = float(ledoit_wolf_shrinkage(x.numpy(), assume_centered=True))
     shrunk = (1 - shrinkage) * covariance
     shrunk.diagonal().add_(shrinkage * mean_variance)
 
@@ -107,21 +109,6 @@ def h_score(
     between = (member.T @ x / count) * (count / len(x)).sqrt()  # cov(E[f | y]) = betweenᵀ between
     solved = torch.linalg.lstsq(shrunk, between.T).solution  # also when shrunk is singular
     return ((1 - shrinkage) * (between.T * solved).sum()).item()
-
-
-def _ledoit_wolf(x: Tensor, covariance: Tensor, mean_variance: Tensor) -> float:
-    """Return how far to shrink the covariance of centred x: its error over its distance from I.
-
-    Source: Ledoit and Wolf, A Well-Conditioned Estimator for Large-Dimensional Covariance Matrices
-    (2004).
-    """
-    identity = torch.eye(len(covariance), dtype=torch.float64)
-    distance = (covariance - mean_variance * identity).square().sum()
-    if distance == 0:  # a multiple of I already, such as a single feature
-        return 0.0
-    # The mean over samples of ‖x xᵀ − cov‖² is that of ‖x‖⁴ less ‖cov‖².
-    error = (x.square().sum(1).square().mean() - covariance.square().sum()) / len(x)
-    return (error / distance).clamp(max=1).item()
 
 
 def leep(source_probabilities: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:

@@ -1,0 +1,83 @@
+"""The frame of every figure: its text for the blind, its axes, and colours that all can see."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from transferlab.errors import InputError
+
+# Okabe and Ito's palette (2008) keeps its differences for colour-blind eyes; markers and lines
+# differ as well, so that a black-and-white print can be read.
+STYLES = (
+    {"color": "#0072B2", "marker": "o", "linestyle": "-"},
+    {"color": "#D55E00", "marker": "s", "linestyle": "--"},
+    {"color": "#009E73", "marker": "^", "linestyle": "-."},
+    {"color": "#CC79A7", "marker": "D", "linestyle": ":"},
+    {"color": "#E69F00", "marker": "v", "linestyle": "-"},
+    {"color": "#56B4E9", "marker": "P", "linestyle": "--"},
+)
+
+
+MARKERS = "os^DvP*X<>"  # for points without lines, where more than six names fit
+
+
+class Plot:
+    """A finished figure with its alternative text; Jupyter shows it when it is a cell's last line.
+
+    Attributes:
+        figure: the matplotlib figure.
+        alt: what the figure shows, in words.
+    """
+
+    def __init__(self, figure: Figure, alt: str) -> None:
+        if not alt.strip():
+            raise InputError("alt is empty; expected a sentence that says what the figure shows.")
+        self.figure, self.alt = figure, alt
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None):
+        buffer = io.BytesIO()
+        self.figure.savefig(buffer, format="png", dpi=100, metadata={"Software": None})
+        png = base64.b64encode(buffer.getvalue()).decode("ascii")
+        return {"image/png": png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+    def save(self, path: str | Path) -> None:
+        """Write the figure to a file; its ending says the format."""
+        self.figure.savefig(path, dpi=150)
+
+
+def make_axes(
+    columns: int = 1, width: float = 6.4, height: float = 3.8
+) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(width, height), layout="constrained")  # no pyplot: no global state
+    axes = list(figure.subplots(1, columns, squeeze=False)[0])
+    for axis in axes:
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(alpha=0.25)
+        axis.tick_params(labelsize=11)
+    return figure, axes
+
+
+def label_axes(axis: Axes, x: str, y: str, title: str = "") -> None:
+    axis.set_xlabel(x, fontsize=12)
+    axis.set_ylabel(y, fontsize=12)
+    axis.set_title(title, fontsize=13)
+
+
+def add_legend(figure: Figure, axis: Axes) -> None:
+    """Name the lines: inside, where there is room; beside the axes when they are many."""
+    handles, names = axis.get_legend_handles_labels()
+    if len(names) > 4:
+        figure.legend(handles, names, loc="outside right center", fontsize=11, frameon=False)
+    else:
+        axis.legend(fontsize=11, frameon=False)
+
+
+def styled(series: Mapping) -> list[tuple[tuple, dict]]:
+    """Give each line a style of its own."""
+    if len(series) > len(STYLES):
+        raise InputError(f"{len(series)} lines in one figure; expected at most {len(STYLES)}.")
+    return list(zip(series.items(), STYLES, strict=False))

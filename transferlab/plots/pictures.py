@@ -1,0 +1,263 @@
+"""Figures of images: grids, boxes, masks, spectrograms, and tables of numbers as heat maps."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
+from torch import Tensor
+
+from transferlab.errors import InputError
+from transferlab.metrics import Evaluation
+from transferlab.plots.figure import STYLES, Plot, label_axes, make_axes
+
+
+def images(
+    x: Tensor | np.ndarray,
+    captions: Sequence[str],
+    *,
+    alt: str,
+    columns: int = 10,
+    title: str = "",
+    maps: Tensor | None = None,
+) -> Plot:
+    """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption.
+
+    Args:
+        maps: heat maps to lay over the images, shape (N, H, W), values from 0 up, such as those of
+            `transferlab.interpret.gradcam`. Each is scaled to its own largest value.
+    """
+    if len(x) != len(captions):
+        raise InputError(f"{len(x)} images and {len(captions)} captions; expected one for each.")
+    if maps is not None and len(maps) != len(x):
+        raise InputError(f"{len(x)} images and {len(maps)} maps; expected one for each.")
+    rows = -(-len(x) // columns)
+    figure = Figure(figsize=(0.85 * columns, 1.05 * rows + 0.4 * bool(title)), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False).flatten()
+    for axis in grid:
+        axis.axis("off")
+    for axis, image, caption in zip(grid, torch.as_tensor(x), captions, strict=False):
+        _picture(axis, image)
+        axis.set_title(caption, fontsize=11, pad=2)
+    for axis, heat in zip(grid, [] if maps is None else maps.detach().cpu(), strict=False):
+        axis.imshow(heat.numpy(), cmap="inferno", alpha=0.6, vmin=0, vmax=float(heat.max()) or 1)
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return Plot(figure, alt)
+
+
+def boxes(
+    x: Tensor,
+    found: Sequence[Mapping[str, Tensor]] | None,
+    truth: Sequence[Mapping[str, Tensor]] | None,
+    classes: Sequence[str],
+    *,
+    alt: str,
+    columns: int = 4,
+    title: str = "",
+) -> Plot:
+    """Draw the boxes that a detector found, solid and with names, over the true ones, dashed.
+
+    Args:
+        x: images, shape (N, C, H, W), values in 0..1.
+        found: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); None draws the
+            true boxes alone, with their names.
+        truth: for each image boxes and labels; None where nobody knows.
+        classes: the name of each label.
+    """
+    for name, entries in (("found", found), ("truth", truth)):
+        if entries is not None and len(entries) != len(x):
+            raise InputError(
+                f"{len(x)} images and {len(entries)} entries of {name}; expected one for each."
+            )
+    figure, grid = _tiles(-(-len(x) // columns), min(columns, len(x)), 2.1, title)
+    looks = {
+        "true": (truth, {"color": "white", "linestyle": "--"}),
+        "found": (found, {"color": STYLES[4]["color"], "linestyle": "-"}),
+    }
+    drawn = {name: look for name, look in looks.items() if look[0] is not None}
+    for name, (entries, look) in drawn.items():
+        named = found is None or name == "found"
+        for axis, entry in zip(grid, entries, strict=False):
+            _outline(axis, entry, classes if named else None, look)
+    for axis, image in zip(grid, x, strict=False):
+        _picture(axis, image)
+    handles = [Patch(fill=False, lw=2, label=name, **look) for name, (_, look) in drawn.items()]
+    figure.legend(
+        handles=handles, loc="outside lower center", ncols=2, fontsize=11, facecolor="gray"
+    )
+    return Plot(figure, alt)
+
+
+def _outline(
+    axis: Axes, entry: Mapping[str, Tensor], classes: Sequence[str] | None, look: dict[str, str]
+) -> None:
+    """Draw the boxes of one image; with `classes`, write name and score at each."""
+    paper = {"facecolor": look["color"], "edgecolor": "none", "pad": 0.8}
+    scores = entry.get("scores")
+    for number, (box, label) in enumerate(
+        zip(entry["boxes"].tolist(), entry["labels"].tolist(), strict=True)
+    ):
+        x1, y1, x2, y2 = (edge - 0.5 for edge in box)  # imshow puts the middle of pixel 0 at 0
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **look))
+        if classes is not None:
+            text = classes[label] + ("" if scores is None else f" {scores[number]:.2f}")
+            side = "top" if y1 < 1 else "bottom"  # at the upper edge there is no room above
+            axis.text(x1, y1, text, fontsize=9, va=side, bbox=paper, clip_on=True)
+
+
+def _tiles(rows: int, columns: int, side: float, title: str) -> tuple[Figure, list[Axes]]:
+    """Return a grid of empty places for pictures, each `side` inches wide."""
+    size = (side * columns, side * rows + 0.4 + 0.4 * bool(title))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = list(figure.subplots(rows, columns, squeeze=False).flatten())
+    for axis in grid:
+        axis.axis("off")
+    if title:
+        figure.suptitle(title, fontsize=13)
+    return figure, grid
+
+
+def _picture(axis: Axes, image: Tensor) -> None:
+    picture = image[0] if len(image) == 1 else image.permute(1, 2, 0)
+    axis.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+
+
+# Background first, in a pale grey; then Okabe and Ito's other colours.
+MASK_COLORS = ("#E8E8E8", *(style["color"] for style in STYLES), "#F0E442")
+
+
+def masks(
+    x: Tensor, rows: Mapping[str, Tensor], classes: Sequence[str], *, alt: str, title: str = ""
+) -> Plot:
+    """Draw images, and below them one row of class maps per entry, such as truth and prediction.
+
+    Each region of ten pixels or more also carries the number of its class, for those who cannot
+    tell the colours.
+
+    Args:
+        x: images, shape (N, C, H, W), values in 0..1.
+        rows: name of each row → the class of each pixel, shape (N, H, W).
+        classes: the names of at most 8 classes, the background first.
+    """
+    if len(classes) > len(MASK_COLORS):
+        raise InputError(f"{len(classes)} classes; expected at most {len(MASK_COLORS)}.")
+    for name, values in rows.items():
+        if values.shape != (len(x), *x.shape[2:]):
+            raise InputError(
+                f"the maps of {name!r} have the shape {tuple(values.shape)}; expected "
+                f"{(len(x), *x.shape[2:])}, as the images."
+            )
+        if values.min() < 0 or values.max() >= len(classes):
+            raise InputError(
+                f"the maps of {name!r} hold classes {int(values.min())} to {int(values.max())}; "
+                f"expected 0 to {len(classes) - 1}."
+            )
+    from skimage.measure import label, regionprops  # here, because it takes long to import
+
+    figure, grid = _tiles(1 + len(rows), len(x), max(1.25, 7 / len(x)), title)  # room for the names
+    for axis, image in zip(grid, x, strict=False):
+        _picture(axis, image)
+    colours = ListedColormap(MASK_COLORS[: len(classes)])
+    for row, values in enumerate(rows.values(), start=1):
+        for axis, seen in zip(grid[row * len(x) :], values.cpu().numpy(), strict=False):
+            axis.imshow(seen, cmap=colours, vmin=-0.5, vmax=len(classes) - 0.5)
+            for region in regionprops(label(seen, background=0)):
+                middle = region.coords[len(region.coords) // 2]  # a pixel of it, even of a ring
+                if region.area >= 10:
+                    number = str(seen[tuple(middle)])
+                    axis.text(*middle[::-1], number, ha="center", va="center", fontsize=9)
+    for row, name in enumerate(["image", *rows]):
+        grid[row * len(x)].annotate(
+            name, (-0.08, 0.5), None, "axes fraction", rotation=90, ha="right", va="center"
+        )
+    handles = [
+        Patch(color=color, label=f"{number} {name}")
+        for number, (color, name) in enumerate(zip(MASK_COLORS, classes, strict=False))
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
+    return Plot(figure, alt)
+
+
+def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str) -> Plot:
+    """Draw spectrograms, shape (N, 1, mels, frames) with values in 0..1, three in a row.
+
+    Args:
+        seconds: how long each of them lasts.
+    """
+    if len(x) != len(captions):
+        raise InputError(f"{len(x)} spectrograms and {len(captions)} captions; expected as many.")
+    rows = -(-len(x) // 3)
+    figure = Figure(figsize=(8, 0.4 + 2 * rows), layout="constrained")
+    grid = figure.subplots(rows, 3, squeeze=False, sharex=True, sharey=True)
+    for axis in grid.flat[len(x) :]:
+        axis.set_visible(False)
+    for axis, picture, caption in zip(grid.flat, x.detach().cpu(), captions, strict=False):
+        # Band 1, the lowest, belongs to the bottom.
+        place = (0, seconds, 0.5, len(picture[0]) + 0.5)
+        look = {"cmap": "magma", "vmin": 0, "vmax": 1, "aspect": "auto", "origin": "lower"}
+        axis.imshow(picture[0].numpy(), extent=place, **look)
+        axis.set_title(caption, fontsize=12, pad=3)
+    figure.supxlabel("time (s)", fontsize=12)
+    figure.supylabel("mel band", fontsize=12)
+    return Plot(figure, alt)
+
+
+def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
+    """Draw a confusion matrix: rows are true classes, columns what the model said."""
+    counts = found.confusion.numpy()
+    side = 2.2 + 0.42 * len(counts)
+    figure, [axis] = make_axes(width=side + 0.6, height=side)
+    axis.grid(visible=False)
+    axis.imshow(counts, cmap="Blues")
+    axis.set_xticks(range(len(counts)), labels=found.classes, rotation=45, ha="right")
+    axis.set_yticks(range(len(counts)), labels=found.classes)
+    for row, column in np.argwhere(counts > 0):
+        dark = counts[row, column] > counts.max() / 2
+        axis.text(
+            column,
+            row,
+            str(counts[row, column]),
+            ha="center",
+            va="center",
+            fontsize=9,
+            color="white" if dark else "black",
+        )
+    label_axes(axis, "predicted class", "true class", title)
+    return Plot(figure, alt)
+
+
+def matrix(
+    values: Tensor | np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    x_label: str,
+    y_label: str,
+    alt: str,
+    title: str = "",
+) -> Plot:
+    """Draw a table of numbers from 0 to 1 as a heat map, such as the similarity of layers.
+
+    Args:
+        values: shape (len(rows), len(columns)).
+    """
+    values = np.asarray(values)
+    if values.shape != (len(rows), len(columns)):
+        raise InputError(
+            f"a matrix of shape {values.shape} with {len(rows)} row names and {len(columns)} "
+            "column names; expected a name for each."
+        )
+    figure, [axis] = make_axes(width=2.6 + 0.62 * len(columns), height=2.2 + 0.42 * len(rows))
+    axis.grid(visible=False)
+    axis.imshow(values, cmap="viridis", vmin=0, vmax=1, aspect="auto")
+    axis.set_xticks(range(len(columns)), labels=columns, rotation=45, ha="right")
+    axis.set_yticks(range(len(rows)), labels=rows)
+    for (row, column), value in np.ndenumerate(values):
+        color = "black" if value > 0.6 else "white"
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
+    label_axes(axis, x_label, y_label, title)
+    return Plot(figure, alt)
