@@ -88,7 +88,7 @@ def test_the_stages_of_a_network_are_its_blocks(name, count, first, last):
 def test_a_network_without_blocks_needs_names():
     with pytest.raises(InputError, match="Linear has no blocks that can be told apart"):
         stages(nn.Linear(5, 3))
-    with pytest.raises(InputError, match=r"no layer 'block9'; expected .* such as 'head'"):
+    with pytest.raises(InputError, match=r"no layer 'block9'; expected .*block5.* head"):
         probe_by_depth(small_cnn(), digits(), digits(), ["block9"])
 
 

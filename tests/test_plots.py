@@ -326,9 +326,8 @@ def test_a_confusion_matrix_shows_its_counts():
     assert [label.get_text() for label in axis.get_yticklabels()] == found.classes
 
 
-def test_a_history_plots_itself():
-    plot = training().plot()
-    assert "loss" in plot.alt
+def test_a_history_has_a_panel_for_each_measure():
+    plot = plots.history(training(), alt=ALT)
     assert [axis.get_ylabel() for axis in plot.figure.axes] == [
         "loss (nats per sample)",
         "validation accuracy (%)",

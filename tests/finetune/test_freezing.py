@@ -212,7 +212,7 @@ def test_trainable_counts_numbers():
 
 
 def test_an_unknown_layer_or_policy_gets_one_sentence():
-    with pytest.raises(InputError, match=r"until='layer9'.*no such layer.*block1.*head"):
+    with pytest.raises(InputError, match=r"has no layer 'layer9'; expected .*block1.*head"):
         freeze(cnn(), until="layer9")
     with pytest.raises(InputError, match=r"batch_stats='eval' is unknown.*frozen, adapt, batch"):
         freeze(cnn(), batch_stats="eval")

@@ -31,15 +31,13 @@ def models():
 
 @pytest.fixture(scope="module")
 def ranking(models, parts):
-    return rank_models(models, parts[0], shuffles=2, device="cpu", progress=False)
+    return rank_models(models, parts[0], shuffles=2, device="cpu")
 
 
 @pytest.fixture(scope="module")
 def compared(models, parts):
     runs = {"letters": [0.9, 0.92], "random 0": [0.5, 0.6], "random 1": [0.6, 0.7]}
-    return rank_models(
-        models, parts[0], scores=QUICK, fine_tuned=runs, device="cpu", progress=False
-    )
+    return rank_models(models, parts[0], scores=QUICK, fine_tuned=runs, device="cpu")
 
 
 def test_every_score_sees_what_it_needs(models, parts, ranking):
@@ -70,9 +68,7 @@ def test_a_score_that_is_no_better_than_noise_is_marked(models, parts):
     train = parts[0]
     mixed = train.y[torch.randperm(50, generator=torch.Generator().manual_seed(5))]
     noise = type(train)(train.x, mixed, train.classes, "digits with random labels")
-    found = rank_models(
-        models, noise, scores=("logme", "knn"), shuffles=9, device="cpu", progress=False
-    )
+    found = rank_models(models, noise, scores=("logme", "knn"), shuffles=9, device="cpu")
     marked = [not found.beats_noise(m, s) for m in models for s in ("logme", "knn")]
     assert sum(marked) >= 4  # of 6; a tenth of them beats nine shuffles by luck
     assert repr(found).count("°") == sum(marked) + 1  # and the sentence that explains it
@@ -92,7 +88,6 @@ def test_the_models_and_the_generators_are_left_alone(parts):
         fine_tuned=lambda m, s: fine_tuned_accuracy(m, *parts, steps=2, seed=s, device="cpu"),
         seeds=[0],
         device="cpu",
-        progress=False,
     )
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
@@ -105,9 +100,7 @@ def test_the_models_and_the_generators_are_left_alone(parts):
 
 def test_the_same_ranking_twice(models, parts, ranking):
     same, other = (
-        rank_models(
-            models, parts[0], scores=QUICK, shuffles=2, seed=seed, device="cpu", progress=False
-        )
+        rank_models(models, parts[0], scores=QUICK, shuffles=2, seed=seed, device="cpu")
         for seed in (0, 1)
     )
     for name in models:
@@ -140,9 +133,7 @@ def test_real_accuracies_can_be_measured(models, parts):
         return fine_tuned_accuracy(model, *parts, steps=15, lr=3e-3, seed=seed, device="cpu")
 
     some = {name: models[name] for name in ("letters", "random 0")}
-    found = rank_models(
-        some, parts[0], scores=("nce",), fine_tuned=measure, seeds=(3, 4), progress=False
-    )
+    found = rank_models(some, parts[0], scores=("nce",), fine_tuned=measure, seeds=(3, 4))
     assert calls == [3, 4, 3, 4]
     assert found.fine_tuned["letters"][1] == measure(some["letters"], 4)
     assert min(found.fine_tuned["letters"]) > max(found.fine_tuned["random 0"])
@@ -167,7 +158,6 @@ def test_the_sources_own_accuracy_comes_from_the_card(models, parts, ranking):
         scores=("nce",),
         fine_tuned={"letters": [0.9], "random 0": [0.7], "random 1": [0.6]},
         source_accuracy=given,
-        progress=False,
     )
     assert found.source_accuracy == {"letters": 0.8122, **given}
     assert found.correlations()["source accuracy"].kendall == 1
@@ -194,7 +184,7 @@ def test_the_table_shows_everything(ranking, compared):
 def test_enough_models_may_prove_something(parts):
     networks = {f"<b>{i}": load_backbone("small_cnn", num_classes=5, seed=i) for i in range(6)}
     runs = {name: [0.5 + i / 100] for i, name in enumerate(networks)}
-    found = rank_models(networks, parts[0], scores=("nce", "leep"), fine_tuned=runs, progress=False)
+    found = rank_models(networks, parts[0], scores=("nce", "leep"), fine_tuned=runs)
     assert "With 6 models τ must reach 0.87 for p ≤ 0.05" in repr(found)
     assert "2 columns are 2 chances to be lucky" in repr(found)
     page = found._repr_html_()
@@ -202,20 +192,10 @@ def test_enough_models_may_prove_something(parts):
     assert "&lt;b&gt;0" in page and "<b>" not in page
 
 
-def test_a_ranking_plots_itself(ranking, compared):
-    plot = ranking.plot()
-    assert plot.alt.startswith("Scores of 3 models, from best to worst: letters, random")
-    assert [axis.get_xlabel() for axis in plot.figure.axes] == list(SCORES)
-    plot = compared.plot(alt="Three models.")
-    assert plot.alt == "Three models."
-    names = [axis.get_xlabel() for axis in plot.figure.axes]
-    assert names[0] == "fine-tuned (%)" and names[1].startswith("logme\nτ = ")
-
-
 def test_features_are_kept_when_asked_for(models, parts, tmp_path, ranking):
     one = {"letters": models["letters"]}
     for _ in range(2):
-        found = rank_models(one, parts[0], scores=("logme",), cache=tmp_path, progress=False)
+        found = rank_models(one, parts[0], scores=("logme",), cache=tmp_path)
         expected = ranking.scores["letters"]["logme"]
         assert found.scores["letters"]["logme"] == pytest.approx(expected, rel=1e-4)
     assert list(tmp_path.iterdir())
@@ -235,11 +215,11 @@ def test_features_are_kept_when_asked_for(models, parts, tmp_path, ranking):
 )
 def test_bad_requests_get_one_sentence(parts, options, sentence):
     with pytest.raises(InputError, match=sentence):
-        rank_models({"a": small_cnn()}, parts[0], progress=False, **options)
+        rank_models({"a": small_cnn()}, parts[0], **options)
 
 
 def test_a_class_with_one_sample_is_named(models, parts):
     one_each = few_shot(parts[0], 1)
     with pytest.raises(InputError, match=r"class 0 has 1 sample.*logme, h_score and knn need one"):
-        rank_models(models, one_each, scores=("linear_probe",), progress=False)
-    assert rank_models(models, one_each, scores=("logme",), progress=False).scores
+        rank_models(models, one_each, scores=("linear_probe",))
+    assert rank_models(models, one_each, scores=("logme",)).scores

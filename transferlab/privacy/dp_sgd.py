@@ -20,6 +20,7 @@ from transferlab.finetune.freezing import mode_is_held
 from transferlab.history import History
 from transferlab.metrics import check_labels, evaluation_mode
 from transferlab.privacy.accounting import import_opacus, noise_for, spent_epsilon
+from transferlab.run import QUIET_SECONDS
 
 GRADIENT_BYTES = 256 * 2**20  # how much memory the gradients of single samples may take at once
 
@@ -59,7 +60,6 @@ def fit_private(
     max_grad_norm: float = 1.0,
     seed: int = 0,
     device: str = "auto",
-    progress: bool = True,
 ) -> PrivateHistory:
     """Train a model in place by DP-SGD: no single sample can change the weights noticeably.
 
@@ -110,7 +110,7 @@ def fit_private(
     )
     with seeded(seed, where):
         try:
-            bar = tqdm(range(epochs), desc="training", unit="epoch", disable=not progress)
+            bar = tqdm(range(epochs), "training", unit="epoch", leave=False, delay=QUIET_SECONDS)
             for epoch in bar:
                 started = time.perf_counter()
                 loss = _private_epoch(model, data, rate, steps, optimizer, parameters)

@@ -19,6 +19,7 @@ from transferlab.finetune import freeze, unfreeze
 from transferlab.metrics import evaluate
 from transferlab.models import Backbone, card, shipped
 from transferlab.models.torchvision_models import torchvision_names
+from transferlab.run import QUIET_SECONDS
 from transferlab.select.costs import cost
 from transferlab.select.report import Ranking
 from transferlab.select.scores import h_score, knn, leep, linear_probe, logme, nce
@@ -46,7 +47,6 @@ def rank_models(
     cache: str | Path | None = None,
     device: str = "auto",
     seed: int = 0,
-    progress: bool = True,
 ) -> Ranking:
     """Score pre-trained models for a task, beside a noise control and what they cost.
 
@@ -76,7 +76,6 @@ def rank_models(
         shuffles: how often the labels are shuffled for the noise control.
         cache: a folder for the features, as in `extract_features`.
         seed: fixes the shuffles.
-        progress: show a progress bar.
     """
     _check(models, scores, shuffles, fine_tuned, source_accuracy or {})
     n = len(labels(train))
@@ -84,7 +83,7 @@ def rank_models(
     shuffled = [torch.randperm(n, generator=generator) for _ in range(shuffles)]
     seeds = list(seeds)
     values, noise, costs, accuracies = {}, {}, {}, {}
-    for name, model in tqdm(models.items(), desc="models", disable=not progress, leave=False):
+    for name, model in tqdm(models.items(), "models", leave=False, delay=QUIET_SECONDS):
         frozen = copy.deepcopy(model)
         freeze(frozen)
         features = extract_features(frozen, train, device=device, cache=cache)
@@ -131,7 +130,6 @@ def fine_tuned_accuracy(
         lr=lr,
         seed=seed,
         device=device,
-        progress=False,
     )
     return evaluate(twin, held_out, device=device).accuracy
 
