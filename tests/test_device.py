@@ -1,10 +1,6 @@
 """The device, the CPU share, the random numbers."""
 
-import os
-import platform
 import random
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -104,36 +100,3 @@ def test_seeding_the_cpu_leaves_a_gpu_alone(monkeypatch):
     with seeded(3):
         torch.rand(1)
     assert not calls
-
-
-STEPS = """
-import resource, sys
-if sys.argv[1] == "ours":
-    import transferlab
-import torch
-
-def step():
-    tensors = [torch.ones(2**19) for _ in range(8)]  # 2 MB each, as small activations are
-
-step()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    step()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
-"""
-
-
-@pytest.mark.skipif(
-    platform.libc_ver()[0] != "glibc", reason="needs glibc; other C libraries are left as they are"
-)
-def test_the_memory_of_a_step_serves_the_next_one():
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC"))}
-
-    def new_pages(who: str, **more: str) -> int:
-        command = [sys.executable, "-c", STEPS, who]
-        return int(subprocess.check_output(command, env={**environment, **more}, text=True))
-
-    naive, ours = new_pages("torch alone"), new_pages("ours")
-    assert ours < 1000 < naive
-    # whoever has chosen is left alone
-    assert new_pages("ours", MALLOC_MMAP_THRESHOLD_="1000000") > 1000

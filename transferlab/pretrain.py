@@ -15,8 +15,8 @@ not touch the head: give the backbone a new one and fine-tune it with `fit`. Wha
 besides (a decoder, a projection, a generator) is made for the run, trained together with the
 features, and thrown away.
 
-The arguments are the same for all: `steps` gradient steps of `batch_size` samples, `lr` for Adam,
-`seed`, and more options for `fit`, such as `checkpoint` or `scale`. The learning rate falls to 0
+The arguments are the same for all: `steps` gradient steps, `seed`, and the options of `fit`, such
+as `batch_size` (256), `lr` for Adam (3e-3), `checkpoint` or `scale`. The learning rate falls to 0
 along a cosine.
 """
 
@@ -222,15 +222,11 @@ def supervised(
     data: Dataset,
     *,
     steps: int,
-    batch_size: int = 256,
-    lr: float = 3e-3,
     seed: int = 0,
     **options: Any,
 ) -> History:
     """Minimise L_pre(θ) = 1/N Σ l(f(xᵢ; θ), yᵢ), with cross-entropy for l."""
-    return _minimise(
-        cross_entropy, model, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(cross_entropy, model, data, steps=steps, seed=seed, **options)
 
 
 def autoencoder(
@@ -238,8 +234,6 @@ def autoencoder(
     data: Dataset,
     *,
     steps: int,
-    batch_size: int = 256,
-    lr: float = 3e-3,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -258,9 +252,7 @@ def autoencoder(
 
     with seeded(seed):
         network = Autoencoder(model)
-    return _minimise(
-        reconstruct, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(reconstruct, network, data, steps=steps, seed=seed, **options)
 
 
 def denoising(
@@ -269,8 +261,6 @@ def denoising(
     *,
     steps: int,
     corrupt: Change = drop_pixels,
-    batch_size: int = 256,
-    lr: float = 3e-3,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -290,9 +280,7 @@ def denoising(
 
     with seeded(seed):
         network = Autoencoder(model)
-    return _minimise(
-        repair, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(repair, network, data, steps=steps, seed=seed, **options)
 
 
 def masked(
@@ -302,8 +290,6 @@ def masked(
     steps: int,
     share: float = 0.6,
     patch: int | None = None,
-    batch_size: int = 256,
-    lr: float = 3e-3,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -328,9 +314,7 @@ def masked(
 
     with seeded(seed):
         network = MaskedAutoencoder(model)
-    return _minimise(
-        complete, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(complete, network, data, steps=steps, seed=seed, **options)
 
 
 def masked_tokens(
@@ -340,7 +324,6 @@ def masked_tokens(
     steps: int,
     share: float = 0.15,
     batch_size: int = 64,
-    lr: float = 3e-3,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -360,16 +343,8 @@ def masked_tokens(
         )
 
     network = MaskedLanguageModel(model)
-    return _minimise(
-        guess_tokens(share),
-        network,
-        data,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        **options,
-    )
+    options = {"batch_size": batch_size, "seed": seed, **options}
+    return _minimise(guess_tokens(share), network, data, steps=steps, **options)
 
 
 def guess_tokens(share: float = 0.15) -> LossFunction:
@@ -391,8 +366,6 @@ def contrastive(
     steps: int,
     views: Change = small_changes,
     temperature: float = 0.5,
-    batch_size: int = 256,
-    lr: float = 3e-3,
     seed: int = 0,
     **options: Any,
 ) -> History:
@@ -421,16 +394,7 @@ def contrastive(
 
     with seeded(seed):
         network = Projector(model)
-    return _minimise(
-        find_the_other_view,
-        network,
-        data,
-        steps=steps,
-        batch_size=batch_size,
-        lr=lr,
-        seed=seed,
-        **options,
-    )
+    return _minimise(find_the_other_view, network, data, steps=steps, seed=seed, **options)
 
 
 def gan(
@@ -439,7 +403,6 @@ def gan(
     *,
     steps: int,
     generator: Generator | None = None,
-    batch_size: int = 256,
     lr: float = 1e-3,
     seed: int = 0,
     **options: Any,
@@ -477,10 +440,9 @@ def gan(
     with seeded(seed):
         network = GAN(model, Generator(model.shape) if generator is None else generator)
     options = {"optimizer": adam, **options}
-    return _minimise(
-        play, network, data, steps=steps, batch_size=batch_size, lr=lr, seed=seed, **options
-    )
+    return _minimise(play, network, data, steps=steps, lr=lr, seed=seed, **options)
 
 
 def _minimise(loss_fn: LossFunction, network: nn.Module, data: Dataset, **options: Any) -> History:
-    return fit(network, data, loss_fn=loss_fn, **{"schedule": "cosine", **options})
+    defaults = {"batch_size": 256, "lr": 3e-3, "schedule": "cosine"}
+    return fit(network, data, loss_fn=loss_fn, **{**defaults, **options})

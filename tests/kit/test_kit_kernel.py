@@ -1,6 +1,7 @@
 """What a kernel needs is set by the kernelspec, the runner and `transferlab lab`."""
 
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable
@@ -34,8 +35,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_the_memory_is_tuned_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> None:
     assert kernel.environment() == (kernel.ENVIRONMENT if LINUX else kernel.WAITING)
-    for platform in ("darwin", "win32"):
-        monkeypatch.setattr(sys, "platform", platform)
+    for system in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", system)
         assert kernel.environment() == {"OMP_WAIT_POLICY": "PASSIVE"}
 
 
@@ -121,3 +122,30 @@ def test_lab_hands_the_variables_on(
     assert "jupyterlab" in started["words"]
     assert started["env"].items() >= kernel.environment().items()
     assert started["env"]["PATH"] == os.environ["PATH"]
+
+
+STEPS = """
+import resource
+import torch
+
+def step():
+    tensors = [torch.ones(2**19) for _ in range(8)]  # 2 MB each, as small activations are
+
+for _ in range(3):
+    step()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(20):
+    step()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="needs glibc; other C libraries are left as they are"
+)
+def test_the_memory_of_a_step_serves_the_next_one() -> None:
+    def new_pages(more: dict[str, str]) -> int:
+        command = [sys.executable, "-c", STEPS]
+        return int(subprocess.check_output(command, env={**os.environ, **more}, text=True))
+
+    assert new_pages(kernel.environment()) < 1000 < new_pages({})
