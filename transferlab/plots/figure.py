@@ -1,4 +1,4 @@
-"""The frame of every figure: its text for the blind, its axes, and colours that all can see."""
+"""What all figures share: alternative text, axes, and colours that colour-blind eyes tell apart."""
 
 import base64
 import io
@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from transferlab.errors import InputError
+from transferlab.files import written_whole
 
 # Okabe and Ito's palette (2008) keeps its differences for colour-blind eyes; markers and lines
 # differ as well, so that a black-and-white print can be read.
@@ -20,8 +21,6 @@ STYLES = (
     {"color": "#E69F00", "marker": "v", "linestyle": "-"},
     {"color": "#56B4E9", "marker": "P", "linestyle": "--"},
 )
-
-
 MARKERS = "os^DvP*X<>"  # for points without lines, where more than six names fit
 
 
@@ -45,13 +44,19 @@ class Plot:
         return {"image/png": png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 
     def save(self, path: str | Path) -> None:
-        """Write the figure to a file; its ending says the format."""
-        self.figure.savefig(path, dpi=150)
+        """Write the figure to a file; the suffix of its name, such as .png or .svg, is the format."""
+        file_format = Path(path).suffix.removeprefix(".")
+        known = self.figure.canvas.get_supported_filetypes()
+        if file_format not in known:
+            raise InputError(f"{path}: expected a name that ends in .{', .'.join(sorted(known))}.")
+        with written_whole(path) as unfinished:
+            self.figure.savefig(unfinished, dpi=150, format=file_format)
 
 
 def make_axes(
     columns: int = 1, width: float = 6.4, height: float = 3.8
 ) -> tuple[Figure, list[Axes]]:
+    """Return a figure with axes side by side; width and height are those of the whole, in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")  # no pyplot: no global state
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
     for axis in axes:
@@ -68,7 +73,7 @@ def label_axes(axis: Axes, x: str, y: str, title: str = "") -> None:
 
 
 def add_legend(figure: Figure, axis: Axes) -> None:
-    """Name the lines: inside, where there is room; beside the axes when they are many."""
+    """Name the lines: inside the axes, or beside them when there are more than four."""
     handles, names = axis.get_legend_handles_labels()
     if len(names) > 4:
         figure.legend(handles, names, loc="outside right center", fontsize=11, frameon=False)
@@ -77,7 +82,7 @@ def add_legend(figure: Figure, axis: Axes) -> None:
 
 
 def styled(series: Mapping) -> list[tuple[tuple, dict]]:
-    """Give each line a style of its own."""
+    """Pair each entry, name → values, with a style of its own."""
     if len(series) > len(STYLES):
         raise InputError(f"{len(series)} lines in one figure; expected at most {len(STYLES)}.")
     return list(zip(series.items(), STYLES, strict=False))

@@ -28,7 +28,7 @@ def images(
 
     Args:
         maps: heat maps to lay over the images, shape (N, H, W), values from 0 up, such as those of
-            `transferlab.interpret.gradcam`. Each is scaled to its own largest value.
+            `transferlab.interpret.grad_cam`. Each is scaled to its own largest value.
     """
     if len(x) != len(captions):
         raise InputError(f"{len(x)} images and {len(captions)} captions; expected one for each.")
@@ -126,8 +126,8 @@ def _picture(axis: Axes, image: Tensor) -> None:
     axis.imshow(picture.detach().cpu().numpy(), cmap="gray", vmin=0, vmax=1)
 
 
-# Background first, in a pale grey; then Okabe and Ito's other colours.
-MASK_COLORS = ("#E8E8E8", *(style["color"] for style in STYLES), "#F0E442")
+# The background first, in a pale grey; then the colours of Okabe and Ito.
+MASK_COLOURS = ("#E8E8E8", *(style["color"] for style in STYLES), "#F0E442")
 
 
 def masks(
@@ -136,15 +136,15 @@ def masks(
     """Draw images, and below them one row of class maps per entry, such as truth and prediction.
 
     Each region of ten pixels or more also carries the number of its class, for those who cannot
-    tell the colours.
+    tell the colours apart.
 
     Args:
         x: images, shape (N, C, H, W), values in 0..1.
         rows: name of each row → the class of each pixel, shape (N, H, W).
         classes: the names of at most 8 classes, the background first.
     """
-    if len(classes) > len(MASK_COLORS):
-        raise InputError(f"{len(classes)} classes; expected at most {len(MASK_COLORS)}.")
+    if len(classes) > len(MASK_COLOURS):
+        raise InputError(f"{len(classes)} classes; expected at most {len(MASK_COLOURS)}.")
     for name, values in rows.items():
         if values.shape != (len(x), *x.shape[2:]):
             raise InputError(
@@ -161,12 +161,12 @@ def masks(
     figure, grid = _tiles(1 + len(rows), len(x), max(1.25, 7 / len(x)), title)  # room for the names
     for axis, image in zip(grid, x, strict=False):
         _picture(axis, image)
-    colours = ListedColormap(MASK_COLORS[: len(classes)])
+    colours = ListedColormap(MASK_COLOURS[: len(classes)])
     for row, values in enumerate(rows.values(), start=1):
         for axis, seen in zip(grid[row * len(x) :], values.cpu().numpy(), strict=False):
             axis.imshow(seen, cmap=colours, vmin=-0.5, vmax=len(classes) - 0.5)
             for region in regionprops(label(seen, background=0)):
-                middle = region.coords[len(region.coords) // 2]  # a pixel of it, even of a ring
+                middle = region.coords[len(region.coords) // 2]  # lies inside, even of a ring
                 if region.area >= 10:
                     number = str(seen[tuple(middle)])
                     axis.text(*middle[::-1], number, ha="center", va="center", fontsize=9)
@@ -175,8 +175,8 @@ def masks(
             name, (-0.08, 0.5), None, "axes fraction", rotation=90, ha="right", va="center"
         )
     handles = [
-        Patch(color=color, label=f"{number} {name}")
-        for number, (color, name) in enumerate(zip(MASK_COLORS, classes, strict=False))
+        Patch(color=colour, label=f"{number} {name}")
+        for number, (colour, name) in enumerate(zip(MASK_COLOURS, classes, strict=False))
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=10, frameon=False)
     return Plot(figure, alt)
@@ -189,7 +189,9 @@ def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str
         seconds: how long each of them lasts.
     """
     if len(x) != len(captions):
-        raise InputError(f"{len(x)} spectrograms and {len(captions)} captions; expected as many.")
+        raise InputError(
+            f"{len(x)} spectrograms and {len(captions)} captions; expected one for each."
+        )
     rows = -(-len(x) // 3)
     figure = Figure(figsize=(8, 0.4 + 2 * rows), layout="constrained")
     grid = figure.subplots(rows, 3, squeeze=False, sharex=True, sharey=True)
@@ -207,7 +209,7 @@ def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str
 
 
 def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
-    """Draw a confusion matrix: rows are true classes, columns what the model said."""
+    """Draw a confusion matrix: rows are true classes, columns predicted ones."""
     counts = found.confusion.numpy()
     side = 2.2 + 0.42 * len(counts)
     figure, [axis] = make_axes(width=side + 0.6, height=side)
@@ -216,7 +218,7 @@ def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
     axis.set_xticks(range(len(counts)), labels=found.classes, rotation=45, ha="right")
     axis.set_yticks(range(len(counts)), labels=found.classes)
     for row, column in np.argwhere(counts > 0):
-        dark = counts[row, column] > counts.max() / 2
+        is_dark = counts[row, column] > counts.max() / 2
         axis.text(
             column,
             row,
@@ -224,7 +226,7 @@ def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
             ha="center",
             va="center",
             fontsize=9,
-            color="white" if dark else "black",
+            color="white" if is_dark else "black",
         )
     label_axes(axis, "predicted class", "true class", title)
     return Plot(figure, alt)
@@ -257,7 +259,7 @@ def matrix(
     axis.set_xticks(range(len(columns)), labels=columns, rotation=45, ha="right")
     axis.set_yticks(range(len(rows)), labels=rows)
     for (row, column), value in np.ndenumerate(values):
-        color = "black" if value > 0.6 else "white"
-        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=color)
+        ink = "black" if value > 0.6 else "white"  # viridis is light at its upper end
+        axis.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=9, color=ink)
     label_axes(axis, x_label, y_label, title)
     return Plot(figure, alt)
