@@ -18,7 +18,6 @@ from transferlab.interpret import (
     grad_cam,
     minibatch_cka,
     probe_by_depth,
-    stages,
     unbiased_hsic,
 )
 from transferlab.models import mlp, small_cnn
@@ -56,40 +55,6 @@ def traces(model):
         [(p.requires_grad, p.grad) for p in model.parameters()],
         [buffer.clone().tolist() for buffer in model.buffers()],
     )
-
-
-# ---- stages --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "first", "last"),
-    [
-        ("mlp", 2, "2", "4"),  # the ReLUs: what the next layer sees
-        ("small_cnn", 5, "block1", "block5"),
-        ("resnet20", 3, "layer1", "layer3"),
-        ("resnet18", 5, "relu", "layer4"),
-        ("vgg16", 14, "features.1", "classifier"),
-        ("mobilenet_v2", 19, "features.0", "features.18"),
-        ("inception_v3", 16, "Conv2d_1a_3x3", "Mixed_7c"),
-        ("densenet121", 8, "features.relu0", "features.denseblock4"),
-        ("vit_b_16", 12, "encoder.layers.encoder_layer_0", "encoder.layers.encoder_layer_11"),
-        ("maxvit_t", 6, "stem", "classifier"),
-    ],
-)
-def test_the_stages_of_a_network_are_its_blocks(name, count, first, last):
-    with torch.device("meta"):  # names only, no numbers
-        model = load_backbone(name, num_classes=3)
-    found = stages(model)
-    assert (len(found), found[0], found[-1]) == (count, first, last)
-    modules = dict(model.named_modules())
-    assert all(f"features.{stage}" in modules for stage in found)
-
-
-def test_a_network_without_blocks_needs_names():
-    with pytest.raises(InputError, match="Linear has no blocks that can be told apart"):
-        stages(nn.Linear(5, 3))
-    with pytest.raises(InputError, match=r"no layer 'block9'; expected .*block5.* head"):
-        probe_by_depth(small_cnn(), digits(), digits(), ["block9"])
 
 
 # ---- linear probe by depth -----------------------------------------------------------------------

@@ -343,6 +343,13 @@ def test_a_figure_is_saved_in_the_format_of_its_name(tmp_path):
     assert "<svg" in (tmp_path / "figure.svg").read_text()
 
 
+@pytest.mark.parametrize("name", ["figure", "figure.xyz"])
+def test_an_unknown_format_is_refused_and_nothing_is_written(tmp_path, name):
+    with pytest.raises(InputError, match=rf"{name}: expected a name that ends in .*\.png, .*\.svg"):
+        MAKERS["lines"](ALT).save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_ranking_has_a_row_per_model_and_shows_noise_where_it_was_measured():
     accuracy, logme = MAKERS["ranking"](ALT).figure.axes
     assert [label.get_text() for label in accuracy.get_yticklabels()] == ["a", "b"]
@@ -351,7 +358,10 @@ def test_a_ranking_has_a_row_per_model_and_shows_noise_where_it_was_measured():
     points = logme.containers[1].lines[0]
     assert points.get_xdata().tolist() == [0.8, 0.9]
     assert logme.get_ylim() == (1.5, -0.5)  # the first model stands on top
-    assert plots.ranking(["a", "b"], PANELS, noise={}, alt=ALT).figure.legends == []
+    for options in ({}, {"noise": {}}):
+        assert plots.ranking(["a", "b"], PANELS, **options, alt=ALT).figure.legends == []
+    with pytest.raises(InputError, match="found list with 0 panels; expected a Ranking alone, or"):
+        plots.ranking(["a", "b"], alt=ALT)
 
 
 def test_a_path_lies_over_the_surface_where_its_points_are():

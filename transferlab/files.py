@@ -156,12 +156,16 @@ def text_table(rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
-def html_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of cells as an HTML table; the first row is the header."""
+def html_table(rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
+    """Return rows of cells as an HTML table; the arguments are those of `text_table`."""
     header, *body = [[html.escape(cell, quote=False) for cell in row] for row in rows]
     head = "".join(f"<th>{cell}</th>" for cell in header)
-    lines = (
-        "<tr>" + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in row) + "</tr>"
-        for row in body
-    )
+    lines = []
+    for row in body:
+        sides = ["right" if numbers and i else "left" for i in range(len(row))]
+        cells = [
+            f"<td style='text-align:{side}'>{cell}</td>"
+            for side, cell in zip(sides, row, strict=True)
+        ]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"

@@ -19,7 +19,7 @@ from workers import FOLDER
 
 from transferlab.device import cpu_quota
 from transferlab.metrics import Interval, interval
-from transferlab.plots import STYLES, Plot
+from transferlab.plots.figure import STYLES, Plot
 
 LIBRARIES = ("torch", "torchvision", "lightning", "fastai", "skorch", "keras", "numpy")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from transferlab import InputError, freeze, load_backbone, select
+from transferlab import InputError, freeze, load_backbone, plots, select
 from transferlab.data import digits, few_shot, split
 from transferlab.models import small_cnn
 from transferlab.select import SCORES, fine_tuned_accuracy, rank_correlation, rank_models
@@ -190,6 +190,30 @@ def test_enough_models_may_prove_something(parts):
     page = found._repr_html_()
     assert page.count("<tr>") == repr(found).count("<b>") + 2 + 6
     assert "&lt;b&gt;0" in page and "<b>" not in page
+
+
+def test_a_ranking_is_drawn_with_its_noise_and_its_correlations(ranking, compared):
+    figure = plots.ranking(ranking, alt="Three models.").figure
+    assert [axis.get_xlabel() for axis in figure.axes] == list(SCORES)
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ranking.order
+    noise, measured = figure.axes[0].containers
+    logme = [ranking.scores[model]["logme"] for model in ranking.order]
+    assert measured.lines[0].get_xdata().tolist() == logme
+    shuffled = [ranking.noise[model]["logme"] for model in ranking.order]
+    assert noise.lines[0].get_xdata().tolist() == pytest.approx([np.mean(s) for s in shuffled])
+    ends = [segment[:, 0].tolist() for segment in noise.lines[2][0].get_segments()]
+    assert np.allclose(ends, [[min(s), max(s)] for s in shuffled])
+
+    plot = plots.ranking(compared, alt="Three models.")
+    assert plot.alt == "Three models."
+    first, second, *_ = plot.figure.axes
+    assert first.get_xlabel() == "fine-tuned (%)" and len(first.containers) == 1
+    tau = compared.correlations()["logme"].kendall
+    assert second.get_xlabel() == f"logme\nτ = {tau:.2f}"
+    best = compared.fine_tuned[compared.order[0]]
+    assert first.containers[0].lines[0].get_xdata()[0] == pytest.approx(100 * np.mean(best))
+    with pytest.raises(InputError, match="found Ranking with 1 panels; expected a Ranking alone"):
+        plots.ranking(compared, {"accuracy (%)": []}, alt="Three models.")
 
 
 def test_features_are_kept_when_asked_for(models, parts, tmp_path, ranking):

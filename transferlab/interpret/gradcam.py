@@ -35,7 +35,7 @@ def grad_cam(
     Args:
         x: images, shape (N, C, H, W), uint8 or in 0..1.
         target: the class to explain, one number or a tensor of shape (N,); by default the class
-            that the model says for each image.
+            that the model predicts for each image.
         layer: whose feature maps; by default the last of `stages(model)` that has such maps.
     """
     where = choose_device(device)

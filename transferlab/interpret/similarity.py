@@ -17,8 +17,8 @@ def cka(x: Tensor, y: Tensor) -> float:
     """Return the linear CKA of two representations of the same N samples, from 0 to 1.
 
     With centred X (N, D1) and Y (N, D2):  CKA = ‖YᵀX‖² / (‖XᵀX‖ ‖YᵀY‖), Frobenius norms.
-    It is the same after a rotation of either space and after scaling it. The norms are those of
-    N×N or of D×D matrices, whichever are smaller.
+    It does not change when either space is rotated or scaled as a whole. The norms are those of N×N
+    or of D×D matrices, whichever are smaller.
 
     With few samples and many features this estimate is far too high: two independent random
     representations of N samples have a CKA near 1 when D is much larger than N. See

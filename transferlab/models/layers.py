@@ -1,9 +1,11 @@
-"""The layers of a network: by name, in stages to look at, in blocks of parameters.
+"""The layers of a network: found by name, as stages to look at, as blocks of parameters.
 
-A network has stages in a row, from the input to the features. What comes out of a stage is what
-probes, CKA and Grad-CAM look at (`stages`); the parameters that learn there share a learning rate
-and are frozen or unfrozen together (`blocks`). A block ends where a stage ends, but a stage without
-parameters, such as a lone activation, belongs to the block before it.
+A stage is a place to look: probes, CKA and Grad-CAM read what comes out of it (`stages`). A block
+is the parameters that belong together: they share a learning rate, and are frozen or unfrozen
+together (`blocks`). Both run from the input to the head. A stage that learns shows what its own
+blocks have computed, in most networks exactly one; a lone activation has no parameters, and shows
+what the block before it has computed. Only some blocks have no stage of their own, such as the
+first convolution of a ResNet and the head.
 """
 
 import contextlib
@@ -36,6 +38,7 @@ def stages(model: nn.Module) -> list[str]:
 
 
 def _stages_inside(module: nn.Module, prefix: str = "") -> list[str]:
+    """Return the stages inside a module; `prefix` is put in front of their names."""
     found = []
     for name, child in module.named_children():
         is_composite = len(list(child.children())) > 0
@@ -48,14 +51,15 @@ def _stages_inside(module: nn.Module, prefix: str = "") -> list[str]:
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:
-    """Return the layer of that name; "features." in front of it may be left out."""
+    """Return the layer of that name, as in `model.named_modules()`; "features." may be left out."""
     modules = dict(model.named_modules())
     for full_name in (name, f"features.{name}"):
         if full_name and full_name in modules:
             return modules[full_name]
     children = [child for child, _ in model.named_children()]
     if "features" in children:
-        children = [n for n, _ in model.get_submodule("features").named_children()] + children
+        inside = [child for child, _ in model.get_submodule("features").named_children()]
+        children = inside + children
     raise InputError(
         f"the model has no layer {name!r}; expected one of {', '.join(children)}, "
         "or a layer inside them."
@@ -76,7 +80,7 @@ def blocks(model: nn.Module) -> dict[str, list[nn.Parameter]]:
         found.setdefault(_block(name), []).append(parameter)
     joined: dict[str, list[nn.Parameter]] = {}
     for name, parameters in found.items():
-        only_vectors = all(parameter.ndim < 2 for parameter in parameters)
+        only_vectors = all(parameter.ndim < 2 for parameter in parameters)  # a normalisation
         if only_vectors and joined:
             joined[next(reversed(joined))] += parameters
         else:
@@ -85,7 +89,7 @@ def blocks(model: nn.Module) -> dict[str, list[nn.Parameter]]:
 
 
 def _block(name: str) -> str:
-    """features.layer1.0.conv1.weight → features.layer1, head.weight → head"""
+    """Return the block of a parameter: features.layer1.0.conv1.weight is in features.layer1."""
     layer = name.partition(".parametrizations.")[0]  # where LoRA's matrices are kept
     if layer == name:
         layer = name.rpartition(".")[0]
@@ -131,6 +135,7 @@ def puts_channels_last(model: nn.Module) -> bool:
 
 
 def output_of(outputs: dict[str, Tensor], name: str) -> Tensor:
+    """Return what `recorded` has written for a layer; refuse one that the network skipped."""
     if name not in outputs:
         raise InputError(f"layer {name!r} was not used in the forward pass; name another one.")
     return outputs[name]

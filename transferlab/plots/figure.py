@@ -44,7 +44,7 @@ class Plot:
         return {"image/png": png, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
 
     def save(self, path: str | Path) -> None:
-        """Write the figure to a file; the suffix of its name, such as .png or .svg, is the format."""
+        """Write the figure to a file in the format of its suffix, such as .png or .svg."""
         file_format = Path(path).suffix.removeprefix(".")
         known = self.figure.canvas.get_supported_filetypes()
         if file_format not in known:
@@ -56,7 +56,7 @@ class Plot:
 def make_axes(
     columns: int = 1, width: float = 6.4, height: float = 3.8
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with axes side by side; width and height are those of the whole, in inches."""
+    """Return a figure of that size, in inches, and its axes side by side."""
     figure = Figure(figsize=(width, height), layout="constrained")  # no pyplot: no global state
     axes = list(figure.subplots(1, columns, squeeze=False)[0])
     for axis in axes:

@@ -65,7 +65,7 @@ def boxes(
         x: images, shape (N, C, H, W), values in 0..1.
         found: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); None draws the
             true boxes alone, with their names.
-        truth: for each image boxes and labels; None where nobody knows.
+        truth: for each image boxes and labels; None where they are unknown.
         classes: the name of each label.
     """
     for name, entries in (("found", found), ("truth", truth)):
@@ -74,18 +74,19 @@ def boxes(
                 f"{len(x)} images and {len(entries)} entries of {name}; expected one for each."
             )
     figure, grid = _tiles(-(-len(x) // columns), min(columns, len(x)), 2.1, title)
-    looks = {
-        "true": (truth, {"color": "white", "linestyle": "--"}),
-        "found": (found, {"color": STYLES[4]["color"], "linestyle": "-"}),
+    styles = {
+        "true": {"color": "white", "linestyle": "--"},
+        "found": {"color": STYLES[4]["color"], "linestyle": "-"},
     }
-    drawn = {name: look for name, look in looks.items() if look[0] is not None}
-    for name, (entries, look) in drawn.items():
-        named = found is None or name == "found"
+    given = {"true": truth, "found": found}
+    drawn = {name: entries for name, entries in given.items() if entries is not None}
+    for name, entries in drawn.items():
+        is_named = found is None or name == "found"  # two names at one box would hide each other
         for axis, entry in zip(grid, entries, strict=False):
-            _outline(axis, entry, classes if named else None, look)
+            _outline(axis, entry, classes if is_named else None, styles[name])
     for axis, image in zip(grid, x, strict=False):
         _picture(axis, image)
-    handles = [Patch(fill=False, lw=2, label=name, **look) for name, (_, look) in drawn.items()]
+    handles = [Patch(fill=False, lw=2, label=name, **styles[name]) for name in drawn]
     figure.legend(
         handles=handles, loc="outside lower center", ncols=2, fontsize=11, facecolor="gray"
     )
@@ -93,16 +94,16 @@ def boxes(
 
 
 def _outline(
-    axis: Axes, entry: Mapping[str, Tensor], classes: Sequence[str] | None, look: dict[str, str]
+    axis: Axes, entry: Mapping[str, Tensor], classes: Sequence[str] | None, style: dict[str, str]
 ) -> None:
     """Draw the boxes of one image; with `classes`, write name and score at each."""
-    paper = {"facecolor": look["color"], "edgecolor": "none", "pad": 0.8}
+    paper = {"facecolor": style["color"], "edgecolor": "none", "pad": 0.8}
     scores = entry.get("scores")
     for number, (box, label) in enumerate(
         zip(entry["boxes"].tolist(), entry["labels"].tolist(), strict=True)
     ):
         x1, y1, x2, y2 = (edge - 0.5 for edge in box)  # imshow puts the middle of pixel 0 at 0
-        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **look))
+        axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **style))
         if classes is not None:
             text = classes[label] + ("" if scores is None else f" {scores[number]:.2f}")
             side = "top" if y1 < 1 else "bottom"  # at the upper edge there is no room above
@@ -200,8 +201,8 @@ def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str
     for axis, picture, caption in zip(grid.flat, x.detach().cpu(), captions, strict=False):
         # Band 1, the lowest, belongs to the bottom.
         place = (0, seconds, 0.5, len(picture[0]) + 0.5)
-        look = {"cmap": "magma", "vmin": 0, "vmax": 1, "aspect": "auto", "origin": "lower"}
-        axis.imshow(picture[0].numpy(), extent=place, **look)
+        style = {"cmap": "magma", "vmin": 0, "vmax": 1, "aspect": "auto", "origin": "lower"}
+        axis.imshow(picture[0].numpy(), extent=place, **style)
         axis.set_title(caption, fontsize=12, pad=3)
     figure.supxlabel("time (s)", fontsize=12)
     figure.supylabel("mel band", fontsize=12)

@@ -8,7 +8,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from transferlab.errors import InputError
 from transferlab.history import History
-from transferlab.metrics import Interval
+from transferlab.metrics import Interval, interval
 from transferlab.plots.figure import (
     MARKERS,
     STYLES,
@@ -18,6 +18,7 @@ from transferlab.plots.figure import (
     make_axes,
     styled,
 )
+from transferlab.select import Ranking
 
 
 def curves(
@@ -38,11 +39,10 @@ def curves(
     """
     figure, [axis] = make_axes()
     for (name, intervals), style in styled(series):
-        mean = np.array([i.mean for i in intervals])
-        low, high = (np.array([getattr(i, end) for i in intervals]) for end in ("low", "high"))
+        mean, errors = _with_errors(intervals)
+        low, high = [i.low for i in intervals], [i.high for i in intervals]
         axis.fill_between(x, low, high, color=style["color"], alpha=0.15, linewidth=0)
-        error = [mean - low, high - mean]
-        axis.errorbar(x, mean, error, label=name, capsize=3, lw=2, clip_on=False, **style)
+        axis.errorbar(x, mean, errors, label=name, capsize=3, lw=2, clip_on=False, **style)
     if log_x:
         axis.set_xscale("log")
         axis.set_xticks(list(x), labels=[f"{value:g}" for value in x])
@@ -64,8 +64,7 @@ def bars(
     """
     figure, [axis] = make_axes(height=1.2 + 0.5 * len(values))
     names, intervals = list(values), list(values.values())
-    mean = np.array([i.mean for i in intervals])
-    errors = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
+    mean, errors = _with_errors(intervals)
     axis.barh(names, mean, xerr=errors, color=STYLES[0]["color"], alpha=0.6, capsize=4, height=0.6)
     axis.invert_yaxis()  # the first entry on top, as in the table
     for row, found in enumerate(intervals):
@@ -109,8 +108,7 @@ def scatter(
         beside = ScaledTranslation(9 * left / 72, 0, figure.dpi_scale_trans)  # 9 typographic points
         axis.errorbar(
             x,
-            found.mean,
-            [[found.mean - found.low], [found.high - found.mean]],
+            *_with_errors([found]),
             label=name,
             transform=axis.transData + beside,
             color=STYLES[number % len(STYLES)]["color"],
@@ -168,10 +166,9 @@ def scaling(
     figure, [axis] = make_axes()
     all_styled = styled({**points, **fits})
     for (name, (x, intervals)), style in all_styled[: len(points)]:
-        mean = [i.mean for i in intervals]
-        error = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
-        look = {**style, "linestyle": ""}
-        axis.errorbar(x, mean, error, label=name, capsize=3, markersize=7, **look)
+        mean, errors = _with_errors(intervals)
+        unjoined = {**style, "linestyle": ""}
+        axis.errorbar(x, mean, errors, label=name, capsize=3, markersize=7, **unjoined)
     for (name, (x, y)), style in all_styled[len(points) :]:
         axis.plot(x, y, label=name, lw=2, **{**style, "marker": ""})
     axis.set(xscale="log", yscale="log")
@@ -262,19 +259,33 @@ def roc(
 
 
 def ranking(
-    names: Sequence[str],
-    panels: Mapping[str, Sequence[Interval]],
+    models: Ranking | Sequence[str],
+    panels: Mapping[str, Sequence[Interval]] | None = None,
     *,
-    noise: Mapping[str, Sequence[Interval]],
+    noise: Mapping[str, Sequence[Interval]] | None = None,
     alt: str,
 ) -> Plot:
     """Draw one row per model and one panel per measure; where noise was measured, it is grey.
 
+    >>> plots.ranking(rank_models(models, train), alt="…")
+    >>> plots.ranking(["scratch", "fine-tuned"], {"mAP (%)": [a, b], "IoU (%)": [c, d]}, alt="…")
+
     Args:
-        names: the models, from top to bottom.
-        panels: name of each measure → one interval per model.
-        noise: name of a measure → what it says about noise, one interval per model.
+        models: what `rank_models` found, which has its panels and its noise with it: the
+            fine-tuned accuracy first, then the scores, each with its Kendall τ. Or the names of
+            the models, from top to bottom.
+        panels: for names: each measure → one interval per model.
+        noise: for names: measure → what it says about noise, one interval per model.
     """
+    if isinstance(models, Ranking) == bool(panels):
+        raise InputError(
+            f"plots.ranking: found {type(models).__name__} with {len(panels or {})} panels; "
+            "expected a Ranking alone, or names and their panels."
+        )
+    if isinstance(models, Ranking):
+        names, (panels, noise) = models.order, _panels_of(models)
+    else:
+        names, noise = models, noise or {}
     figure, axes = make_axes(
         len(panels), width=1.6 + 2 * len(panels), height=1.4 + 0.4 * len(names)
     )
@@ -284,9 +295,8 @@ def ranking(
             (noise.get(measure, []), {"color": "gray", "marker": "x", "label": "noise"}),
             (found, {"color": STYLES[0]["color"], "marker": "o", "label": "measured"}),
         ):
-            mean = [i.mean for i in values]
-            errors = [[i.mean - i.low for i in values], [i.high - i.mean for i in values]]
-            if mean:
+            if values:
+                mean, errors = _with_errors(values)
                 axis.errorbar(mean, rows, xerr=errors, linestyle="", capsize=3, **style)
         axis.set_yticks(rows, labels=names if axis is axes[0] else [])
         axis.set_ylim(len(names) - 0.5, -0.5)  # the first on top, as in the table
@@ -296,3 +306,27 @@ def ranking(
         handles, labels = axes[list(panels).index(next(iter(noise)))].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False)
     return Plot(figure, alt)
+
+
+def _panels_of(found: Ranking) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
+    """Return the panels of a ranking and their noise, in the order of its table."""
+    panels, noise = {}, {}
+    if found.fine_tuned:
+        runs = [[100 * accuracy for accuracy in found.fine_tuned[m]] for m in found.order]
+        panels["fine-tuned (%)"] = [_range(r) if len(r) < 2 else interval(r) for r in runs]
+    correlations = found.correlations()
+    for score in found.score_names:
+        tau = f"\nτ = {correlations[score].kendall:.2f}" if score in correlations else ""
+        panels[score + tau] = [_range([found.scores[m][score]]) for m in found.order]
+        noise[score + tau] = [_range(found.noise[m][score]) for m in found.order]
+    return panels, noise
+
+
+def _range(values: Sequence[float]) -> Interval:
+    return Interval(float(np.mean(values)), min(values), max(values), len(values))
+
+
+def _with_errors(intervals: Sequence[Interval]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means, shape (n,), and how far the intervals go down and up, shape (2, n)."""
+    mean, low, high = np.array([(i.mean, i.low, i.high) for i in intervals]).T
+    return mean, np.array([mean - low, high - mean])

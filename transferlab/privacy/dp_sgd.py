@@ -126,9 +126,9 @@ def fit_private(
         finally:
             for parameter in parameters.values():
                 parameter.grad = None
-                for trace in ("grad_sample", "summed_grad"):  # what opacus keeps on a parameter
-                    if hasattr(parameter, trace):
-                        delattr(parameter, trace)
+                for attribute in ("grad_sample", "summed_grad"):  # opacus leaves them behind
+                    if hasattr(parameter, attribute):
+                        delattr(parameter, attribute)
     return history
 
 
@@ -189,9 +189,9 @@ def per_sample_gradients(
 def replace_batch_norm(model: nn.Module) -> None:
     """Put a new GroupNorm in the place of every BatchNorm, in place.
 
-    GroupNorm normalises each image by itself, so training can be private. It has other numbers
-    than the BatchNorm had: a pre-trained network must learn anew, and its weights no longer fit
-    the architecture's name in `load_backbone`.
+    GroupNorm normalises each image by itself, so training can be private. Its parameters are new: a
+    pre-trained network must adapt to them, and its weights no longer fit the architecture of that
+    name in `load_backbone`.
 
     Source: Wu and He, Group Normalization (2018), with at most their 32 groups.
     """

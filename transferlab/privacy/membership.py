@@ -20,7 +20,7 @@ class Attack:
     """What `membership_inference` found. Each number has its 95 % bootstrap interval.
 
     The intervals are about the choice of samples, for this one model. A claim about a way of
-    training needs several models: train with several seeds and use `evaluate.interval`.
+    training needs several models: train with several seeds and use `metrics.interval`.
 
     Attributes:
         auc: area under the ROC curve: how often a random member looks more like a member than a
@@ -73,7 +73,7 @@ def membership_inference(
         non_members: samples of the same kind that it was not trained on.
         references: models with the same outputs, trained on neither set, such as some made by the
             same recipe from other samples.
-        seed: fixes the halves and the bootstrap.
+        seed: fixes the halves and the bootstrap samples.
     """
     scores = [
         _membership_scores(model, data, references, device) for data in (members, non_members)
@@ -109,7 +109,7 @@ def _membership_scores(
 
 
 def _confidence(model: nn.Module, dataset: Dataset, device: str) -> np.ndarray:
-    """Return log(p / (1 − p)) of the right class's probability p, shape (N,).
+    """Return the logit log(p / (1 − p)) of the true class's probability p, shape (N,).
 
     It orders samples as their loss −log p does. Differences of it say more than differences of
     losses, which are all near 0 (Carlini, Chien, Nasr, Song, Terzis and Tramèr, Membership

@@ -1,4 +1,4 @@
-"""Do two orders agree? Rank correlation, and how often chance would do as well."""
+"""Do two orders agree? Rank correlation, and how often chance alone would do as well."""
 
 import itertools
 import math
@@ -9,8 +9,8 @@ import numpy as np
 
 from transferlab.errors import InputError
 
-ALL_ORDERS_UP_TO = 8  # 8! = 40,320 orders; beyond, so many are drawn
-DRAWN_ORDERS = 20_000
+EXACT_UP_TO = 8  # models: 8! = 40,320 permutations; for more models, some are drawn
+DRAWN_PERMUTATIONS = 20_000
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Correlation:
         kendall: τ, the share of pairs in the same order minus the share in opposite order.
         weighted: τ in which pairs near the top count more (it matters which model is best).
         spearman: ρ, the correlation of the ranks.
-        p: share of all orders of the models for which |τ| is at least as large. NaN, as the
+        p: share of all permutations of the models for which |τ| is at least as large. NaN, like the
             correlations, when all values of one list are equal.
-        n: models.
+        n: how many models.
     """
 
     kendall: float
@@ -36,7 +36,7 @@ class Correlation:
 def rank_correlation(scores: Sequence[float], accuracies: Sequence[float]) -> Correlation:
     """Return the rank correlation of two lists, with its permutation p-value (two-sided).
 
-    The p-value is exact for 8 models or fewer; for more, 20,000 orders are drawn.
+    The p-value is exact for 8 models or fewer; for more, 20,000 permutations are drawn.
 
     Sources: Kendall, A New Measure of Rank Correlation (1938); Vigna, A Weighted Correlation Index
     for Rankings with Ties (2015), as used by You et al. for LogME.
@@ -63,13 +63,13 @@ def rank_correlation(scores: Sequence[float], accuracies: Sequence[float]) -> Co
 
 
 def _p_value(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the share of orders of y that agree or disagree with x as much as this one does."""
+    """Return the share of permutations of y that agree or disagree with x at least as much."""
     n = len(x)
-    if n <= ALL_ORDERS_UP_TO:
+    if n <= EXACT_UP_TO:
         orders = np.array(list(itertools.permutations(range(n))))
     else:
-        draw = np.random.default_rng(0)
-        drawn = [draw.permutation(n) for _ in range(DRAWN_ORDERS)]
+        rng = np.random.default_rng(0)
+        drawn = [rng.permutation(n) for _ in range(DRAWN_PERMUTATIONS)]
         orders = np.array([np.arange(n), *drawn])  # the order that was found is one of them
     # Kendall's sum over pairs: +1 for a pair in the same order in x and y, −1 for the opposite.
     in_x, in_y = (np.sign(v[:, None] - v).astype(np.int8) for v in (x, y))

@@ -59,7 +59,7 @@ def rank_models(
 
     The features are computed once per model, with everything frozen; the models themselves are not
     changed. Leave the heads of pre-training on: LEEP and NCE ask the model for its source classes,
-    and with a new head they speak of that.
+    which a new head does not have.
 
     Choosing a model is training: give the training data, or training and validation data together,
     never the test data, or the chosen model's test accuracy is too good.
@@ -71,8 +71,8 @@ def rank_models(
         fine_tuned: real accuracies to compare the scores with. Either name → accuracies, 0..1, one
             per run; or `fine_tuned(model, seed) -> accuracy`, which is called for each of `seeds`.
         seeds: for `fine_tuned`, when it is a function.
-        source_accuracy: name → accuracy on the source's own data, 0..1, for models that have no
-            card which tells it.
+        source_accuracy: name → accuracy on the source's own data, 0..1, for models whose card
+            does not state it.
         shuffles: how often the labels are shuffled for the noise control.
         cache: a folder for the features, as in `extract_features`.
         seed: fixes the shuffles.
@@ -135,16 +135,16 @@ def fine_tuned_accuracy(
 
 
 def _inputs(model: Backbone, features: MemoryDataset, scores: Sequence[str]) -> dict[str, Tensor]:
-    """Return what each score looks at: features, or what the source's head says about them."""
+    """Return what each score looks at: features, or what the source's head predicts from them."""
     with torch.no_grad():
         head = model.head.cpu()
-        says = head(features.x.cpu()).double().softmax(1)
-    special = {"leep": says, "nce": says.argmax(1)}
+        probabilities = head(features.x.cpu()).double().softmax(1)
+    special = {"leep": probabilities, "nce": probabilities.argmax(1)}
     return {score: special.get(score, features.x) for score in scores}
 
 
 def _card_accuracy(model: Backbone) -> float | None:
-    """Return the accuracy on the source's own data, as the card of the weights tells it."""
+    """Return the accuracy on the source's own data, where the card of the weights states it."""
     if model.name in torchvision_names():
         versions = torchvision.models.get_model_weights(model.name).__members__
         if model.weights not in versions:

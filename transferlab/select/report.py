@@ -64,10 +64,10 @@ class Ranking:
         return self._correlate(columns)
 
     def noise_correlations(self) -> dict[str, Correlation]:
-        """Return the same for the scores with shuffled labels.
+        """Return the same for the mean scores with shuffled labels.
 
-        A score whose shuffled version predicts as well measures something else than how the
-        features suit these labels, such as how many of its source classes the model says at all.
+        A score whose shuffled version predicts as well measures something other than how the
+        features suit these labels, such as how many different source classes the model predicts.
         """
         means = {s: [np.mean(self.noise[m][s]) for m in self.scores] for s in self.score_names}
         return self._correlate(means)
@@ -83,7 +83,7 @@ class Ranking:
         return "\n\n".join([f"Ranking on {self.data}", *tables, "\n".join(self._notes())])
 
     def _repr_html_(self) -> str:
-        tables = "".join(html_table(table) for table in self._tables())
+        tables = "".join(html_table(table, numbers=True) for table in self._tables())
         notes = "".join(f"<li>{html.escape(note)}</li>" for note in self._notes())
         return f"<p>Ranking on {html.escape(self.data)}</p>{tables}<ul>{notes}</ul>"
 

@@ -1,4 +1,4 @@
-"""Scores that guess how well frozen features suit new labels, without fine-tuning.
+"""Scores that estimate how well frozen features suit new labels, without fine-tuning.
 
 Higher is better for all of them. They compute in float64, look at training data only, and count the
 classes that occur: labels 0, 2 and 5 are three classes.
@@ -114,14 +114,14 @@ def h_score(
 def leep(source_probabilities: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     """Return LEEP: the log likelihood per sample of labels, predicted through source classes.
 
-    The pre-trained model says z (one of its own classes) with probability θ(x)_z; the data tell
+    The pre-trained model predicts z, one of its own classes, with probability θ(x)_z; the data give
     P(y | z); together they predict y. 0 would be perfect.
 
     Source: Nguyen, Hassner, Seeger and Archambeau, LEEP: A New Measure to Evaluate Transferability
     of Learned Representations (2020).
 
     Args:
-        source_probabilities: shape (N, Z), what the source's head says after softmax.
+        source_probabilities: shape (N, Z), what the source's head predicts, after softmax.
         labels: integers, shape (N,).
     """
     theta = _float64(source_probabilities, "source_probabilities")
@@ -132,20 +132,20 @@ def leep(source_probabilities: Tensor | np.ndarray, labels: Tensor | np.ndarray)
             f"from {theta.min():.3g} and sums up to {theta.sum(1).max():.3g} (softmax them first)."
         )
     joint = F.one_hot(y).double().T @ theta / len(y)  # (C, Z): P(y, z)
-    given = (joint / joint.sum(0)).nan_to_num(0)  # P(y | z); 0 for a z that is never said
+    given = (joint / joint.sum(0)).nan_to_num(0)  # P(y | z); 0 for a z that is never predicted
     return (theta * given[y]).sum(1).log().mean().item()
 
 
 def nce(source_labels: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     """Return the negative conditional entropy −H(Y | Z) of labels given source labels, in nats.
 
-    0 means that the source's label decides the new one. It is LEEP with hard decisions.
+    0 means that the source label determines the new one. It is LEEP with hard decisions.
 
     Source: Tran, Nguyen and Hassner, Transferability and Hardness of Supervised Classification
     Tasks (2019).
 
     Args:
-        source_labels: integers, shape (N,), the source class that the model says for each sample.
+        source_labels: integers, shape (N,), the source class predicted for each sample.
         labels: integers, shape (N,).
     """
     z = _class_numbers(source_labels, "source_labels")
