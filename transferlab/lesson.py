@@ -1,4 +1,4 @@
-"""What a lesson calls besides the cores: its settings, its scores, and the claims it must prove."""
+"""The settings of a lesson's run, its scores, and the claims that it must prove."""
 
 import os
 import socket
@@ -37,7 +37,7 @@ class Run:
 
         >>> steps = run.setting(smoke=5, class_=50, full=100)
 
-        (`class` alone is a word of Python's own, and cannot be an argument's name.)
+        (`class` is a keyword of Python, hence the underscore.)
         """
         return {"smoke": smoke, "class": class_, "full": full}[self.profile]
 
@@ -50,7 +50,7 @@ def start(
 ) -> Run:
     """Begin a lesson: check its parameters and print them.
 
-    The environment variables TRANSFERLAB_PROFILE and TRANSFERLAB_DEVICE, when set, win over the
+    The environment variables TRANSFERLAB_PROFILE and TRANSFERLAB_DEVICE, when set, override the
     parameters: tests run the same notebook in another profile without changing it. With
     TRANSFERLAB_OFFLINE=1 every connection to another machine raises an error from now on.
 
@@ -81,7 +81,7 @@ def start(
 
 
 def forbid_network() -> None:
-    """From now on, let this process connect to its own machine only."""
+    """Refuse connections of this process to other machines from now on."""
     if getattr(socket.socket.connect, "offline", False):
         return
 
@@ -130,7 +130,7 @@ class Scores:
         if len(first) != len(second):
             raise InputError(
                 f"{better!r} has {len(first)} scores and {worse!r} {len(second)}; "
-                "expected as many of both, one per seed."
+                "expected the same number of both, one per seed."
             )
         return first - second
 
@@ -146,8 +146,8 @@ class Scores:
 
 def _described(name: str, settings: frozenset[tuple[str, Any]]) -> str:
     """Return "'fine-tuned' with n=5"."""
-    told = ", ".join(f"{key}={value!r}" for key, value in sorted(settings))
-    return f"{name!r} with {told}" if told else repr(name)
+    described = ", ".join(f"{key}={value!r}" for key, value in sorted(settings))
+    return f"{name!r} with {described}" if described else repr(name)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ class Claim:
 
     Attributes:
         found: the interval over the seeds; None for a claim that does not depend on chance.
-        target: the size we hoped for; shown, not asserted.
+        target: the size that was hoped for; shown, not asserted.
     """
 
     name: str
@@ -187,16 +187,16 @@ class Claims:
 
         Args:
             differences: one per seed, such as accuracy of B minus accuracy of A in points.
-            target: the size we hope for; it is shown beside the result and not asserted.
+            target: the size that is hoped for; it is shown beside the result and not asserted.
         """
-        found = interval(differences)
-        self.claims.append(Claim(name, found.low > 0, found, unit, target))
+        mean = interval(differences)
+        self.claims.append(Claim(name, mean.low > 0, mean, unit, target))
 
     def below(self, name: str, values: Sequence[float], limit: float, unit: str = "") -> None:
-        """Claim that a mean lies below a limit: its whole 95 % interval must."""
-        found = interval(values)
+        """Claim that a mean is below a limit: its whole 95 % interval must be."""
+        mean = interval(values)
         name = f"{name} (below {limit:g})"
-        self.claims.append(Claim(name, found.high < limit, found, unit))
+        self.claims.append(Claim(name, mean.high < limit, mean, unit))
 
     def fact(self, name: str, holds: bool) -> None:
         """Claim something that does not depend on chance."""

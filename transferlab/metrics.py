@@ -24,13 +24,18 @@ def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
     return F.cross_entropy(model(x), y)
 
 
+def full_precision(x: Tensor) -> Tensor:
+    """Return the float16 and bfloat16 numbers of mixed precision as float32; others as they are."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 @dataclass(frozen=True)
 class Evaluation:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Attributes:
         loss: mean cross-entropy per sample, in nats.
-        accuracy: share of samples whose largest score is the right class, 0..1.
+        accuracy: share of samples whose largest score is that of the true class, 0..1.
         confusion: counts, shape (classes, classes); rows are true classes, columns predicted ones.
         classes: the names that belong to rows and columns.
     """
@@ -51,7 +56,7 @@ def predict(
 ) -> tuple[Tensor, Tensor]:
     """Return the scores, shape (N, classes), and the labels, shape (N,), of a whole data set.
 
-    The model computes in evaluation mode and is left in the mode it was in.
+    The model runs in evaluation mode and is left in the mode it was in.
     """
     where = choose_device(device)
     with evaluation_mode(model.to(where)):
@@ -62,7 +67,7 @@ def predict(
 
 @contextlib.contextmanager
 def evaluation_mode(model: nn.Module) -> Iterator[None]:
-    """Inside: evaluation mode. Afterwards every layer is in the mode that it was in before."""
+    """Put the model into evaluation mode; afterwards restore the mode of every layer."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:
@@ -75,7 +80,7 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 def evaluate(
     model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
 ) -> Evaluation:
-    """Measure a classifier on a data set; every sample counts the same, also in the last batch."""
+    """Measure a classifier on a data set; every sample counts the same, even in the last batch."""
     scores, y = predict(model, dataset, batch_size=batch_size, device=device)
     num_classes = scores.shape[1]
     check_labels(y, num_classes)
@@ -92,11 +97,11 @@ def evaluate(
 
 
 def check_labels(y: Tensor, outputs: int) -> None:
-    """Refuse labels that a classifier has no output for; a GPU would only say "assert"."""
-    found = int(y.max())
-    if found >= outputs:
+    """Refuse labels that a classifier has no output for; a GPU would only report an assert."""
+    largest = int(y.max())
+    if largest >= outputs:
         raise InputError(
-            f"the data has label {found}, but the model has {outputs} outputs; "
+            f"the data has label {largest}, but the model has {outputs} outputs; "
             f"expected labels 0 to {outputs - 1}."
         )
 
@@ -110,7 +115,7 @@ def mean_loss(
     batch_size: int = 128,
     device: str = "auto",
 ) -> float:
-    """Return the mean per sample of any objective, in evaluation mode.
+    """Return the mean per sample of any loss function, in evaluation mode.
 
     Args:
         loss_fn: `loss_fn(model, batch)` returns the mean loss of one batch, as for `fit`.
@@ -138,10 +143,10 @@ class Interval:
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Return the mean of some runs and its interval by Student's t distribution.
+    """Return the mean of independent runs and its confidence interval by Student's t distribution.
 
-    For a comparison, pass the *differences* of runs that share a seed: what the seed did to both
-    sides cancels, and an interval that excludes 0 says that the sides differ.
+    For a comparison, pass the *differences* of runs that share a seed: the effect that
+    the seed has on both cancels, and an interval that excludes 0 says that they differ.
 
     Source: Student, The Probable Error of a Mean (1908).
     """

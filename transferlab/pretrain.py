@@ -32,7 +32,7 @@ from transferlab.data import Batch, augment
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.history import History
-from transferlab.metrics import LossFunction, cross_entropy
+from transferlab.metrics import LossFunction, cross_entropy, full_precision
 from transferlab.models import (
     GAN,
     Autoencoder,
@@ -43,6 +43,7 @@ from transferlab.models import (
     Projector,
     TextBackbone,
 )
+from transferlab.models.gan import discriminator_loss, generator_loss  # noqa: F401 - also here
 from transferlab.models.transformer import MASK, PADDING, SPECIAL
 from transferlab.train import fit
 
@@ -63,7 +64,7 @@ def squared_error(output: Tensor, target: Tensor) -> Tensor:
             f"the network returns {tuple(output.shape)}, but the target is {tuple(target.shape)}; "
             "expected the same shape. Compare a reconstruction with the image, not class scores."
         )
-    return F.mse_loss(_full_precision(output), _full_precision(target))
+    return F.mse_loss(full_precision(output), full_precision(target))
 
 
 def masked_error(output: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
@@ -75,7 +76,7 @@ def masked_error(output: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
         hidden: shape (N, 1, H, W), True where a pixel was hidden.
     """
     # Multiplied, not selected with output[hidden]: a GPU would have to wait for the count.
-    squares = (_full_precision(output) - target).square() * hidden
+    squares = (full_precision(output) - target).square() * hidden
     return squares.sum() / (hidden.sum() * target.shape[1])
 
 
@@ -86,7 +87,7 @@ def masked_cross_entropy(scores: Tensor, tokens: Tensor) -> Tensor:
         scores: of every token of the vocabulary, shape (hidden, vocabulary).
         tokens: the hidden tokens, shape (hidden,). There may be none; then the loss is 0.
     """
-    total = F.cross_entropy(_full_precision(scores), tokens, reduction="sum")
+    total = F.cross_entropy(full_precision(scores), tokens, reduction="sum")
     return total / max(len(tokens), 1)
 
 
@@ -107,32 +108,12 @@ def nt_xent(one: Tensor, two: Tensor, temperature: float = 0.5) -> Tensor:
     if not temperature > 0:
         raise InputError(f"temperature={temperature}: expected a positive number.")
     n = len(one)
-    z = F.normalize(_full_precision(torch.cat([one, two])), dim=1)
+    z = F.normalize(full_precision(torch.cat([one, two])), dim=1)
     with torch.autocast(z.device.type, enabled=False):  # half precision rounds sim/τ to 2 digits
         similarity = z @ z.T / temperature
     itself = torch.eye(2 * n, dtype=torch.bool, device=z.device)
     partner = torch.arange(2 * n, device=z.device).roll(n)
     return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
-
-
-def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Return −mean log σ(real) − mean log(1 − σ(fake)), for scores of shape (N,)."""
-    # −log σ(s) = softplus(−s), and −log(1 − σ(s)) = softplus(s)
-    return F.softplus(-_full_precision(real)).mean() + F.softplus(_full_precision(fake)).mean()
-
-
-def generator_loss(fake: Tensor) -> Tensor:
-    """Return −mean log σ(fake), the non-saturating form, for scores of shape (N,).
-
-    Minimising mean log(1 − σ(fake)), as the game is written down, has the same fixed point; but its
-    gradient vanishes while the discriminator wins, which it does at first.
-    """
-    return F.softplus(-_full_precision(fake)).mean()
-
-
-def _full_precision(x: Tensor) -> Tensor:
-    """Return the float16 and bfloat16 numbers of mixed precision as float32; others as they are."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 # ---- what is changed; random numbers come from the CPU: one seed, one result on every device ----
@@ -410,9 +391,9 @@ def gan(
     """Play the game of a generator against a discriminator whose features are the backbone's.
 
     Both players take their step at once, from the same state, where Goodfellow et al. let them take
-    turns. So one loss serves both, and the run is saved and resumed like any other: the sum of
-    `discriminator_loss` and `generator_loss`, each with the other player held constant. When the
-    discriminator can only guess, the sum is 3 ln 2 = 2.08.
+    turns. So one loss serves both (`GAN.loss` in models/gan.py), and the run is saved and resumed
+    like any other: the sum of `discriminator_loss` and `generator_loss`, each with the other player
+    held constant. When the discriminator can only guess, the sum is 3 ln 2 = 2.08.
 
     BatchNorm sees real and generated images in batches of their own, and the backbone's running
     statistics are those of the real ones.
@@ -425,14 +406,9 @@ def gan(
     (2016), for Adam with β₁ = 0.5.
     """
 
-    def play(network: nn.Module, batch: Batch) -> Tensor:
+    def play(network: GAN, batch: Batch) -> Tensor:
         real, _ = batch
-        discriminator, generator = network.discriminator, network.generator
-        n = max(len(real), 2)  # BatchNorm cannot normalise one
-        fake = generator(torch.randn(n, generator.latent).to(real))
-        # detach: the discriminator's loss must not teach the generator to be found out.
-        judged = discriminator_loss(discriminator(real), discriminator.score_fakes(fake.detach()))
-        return judged + generator_loss(discriminator.score_as_constant(fake))
+        return network.loss(real)
 
     def adam(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.Adam(groups, lr=lr, betas=(0.5, 0.999))

@@ -19,10 +19,9 @@ from typing import Any
 
 def code_cells(path: Path) -> list[tuple[str, bool]]:
     """Return the source of each code cell, and whether it has the tag `parameters`."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return [
         ("".join(cell["source"]), "parameters" in cell["metadata"].get("tags", []))
-        for cell in cells
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
         if cell["cell_type"] == "code"
     ]
 
@@ -66,7 +65,8 @@ def run_notebook(path: Path, parameters: dict[str, Any]) -> int:
     begun = time.perf_counter()
     for number, (source, tagged) in enumerate(cells, start=1):
         first_line = source.strip().partition("\n")[0]
-        print(f"[{time.perf_counter() - begun:6.1f} s] code cell {number}: {first_line}", flush=True)
+        seconds = time.perf_counter() - begun
+        print(f"[{seconds:6.1f} s] code cell {number}: {first_line}", flush=True)
         try:
             run_cell(source, f"<code cell {number}>", lesson.__dict__)
             if tagged:

@@ -8,8 +8,9 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
 
-from transferlab.metrics import evaluation_mode
+from transferlab.metrics import evaluation_mode, full_precision
 from transferlab.models.backbone import Backbone
 from transferlab.models.encoder import Encoder
 
@@ -87,3 +88,27 @@ class GAN(nn.Module):
     def __init__(self, backbone: Backbone, generator: Generator) -> None:
         super().__init__()
         self.generator, self.discriminator = generator, Discriminator(backbone)
+
+    def loss(self, real: Tensor) -> Tensor:
+        """Return what both players minimise in one step, each with the other one held constant."""
+        n = max(len(real), 2)  # BatchNorm cannot normalise one
+        fake = self.generator(torch.randn(n, self.generator.latent).to(real))
+        # detach: the discriminator's loss must not teach the generator to be found out.
+        real_scores = self.discriminator(real)
+        judged = discriminator_loss(real_scores, self.discriminator.score_fakes(fake.detach()))
+        return judged + generator_loss(self.discriminator.score_as_constant(fake))
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Return −mean log σ(real) − mean log(1 − σ(fake)), for scores of shape (N,)."""
+    # −log σ(s) = softplus(−s), and −log(1 − σ(s)) = softplus(s)
+    return F.softplus(-full_precision(real)).mean() + F.softplus(full_precision(fake)).mean()
+
+
+def generator_loss(fake: Tensor) -> Tensor:
+    """Return −mean log σ(fake), the non-saturating form, for scores of shape (N,).
+
+    Minimising mean log(1 − σ(fake)), as the game is written down, has the same fixed point; but its
+    gradient vanishes while the discriminator wins, which it does at first.
+    """
+    return F.softplus(-full_precision(fake)).mean()

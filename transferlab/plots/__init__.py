@@ -1,4 +1,4 @@
-"""Every figure of the course: colour-blind safe, with units, intervals and alternative text."""
+"""All figures: safe for colour-blind readers, with units, intervals and alternative text."""
 
 from transferlab.plots.figure import Plot
 from transferlab.plots.pictures import boxes, confusion, images, masks, matrix, spectrograms

@@ -1,4 +1,4 @@
-"""What all figures share: alternative text, axes, and colours that colour-blind eyes tell apart."""
+"""What all figures share: alternative text, axes, and a palette for colour-blind readers."""
 
 import base64
 import io
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from transferlab.errors import InputError
 from transferlab.files import written_whole
 
-# Okabe and Ito's palette (2008) keeps its differences for colour-blind eyes; markers and lines
-# differ as well, so that a black-and-white print can be read.
+# Okabe and Ito's palette (2008) stays distinguishable for colour-blind readers; markers and line
+# styles differ as well, so that a black-and-white print is readable.
 STYLES = (
     {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     {"color": "#D55E00", "marker": "s", "linestyle": "--"},
@@ -73,7 +73,7 @@ def label_axes(axis: Axes, x: str, y: str, title: str = "") -> None:
 
 
 def add_legend(figure: Figure, axis: Axes) -> None:
-    """Name the lines: inside the axes, or beside them when there are more than four."""
+    """Add the legend: inside the axes, or beside them when there are more than four lines."""
     handles, names = axis.get_legend_handles_labels()
     if len(names) > 4:
         figure.legend(handles, names, loc="outside right center", fontsize=11, frameon=False)

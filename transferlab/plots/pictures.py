@@ -51,7 +51,7 @@ def images(
 
 def boxes(
     x: Tensor,
-    found: Sequence[Mapping[str, Tensor]] | None,
+    predicted: Sequence[Mapping[str, Tensor]] | None,
     truth: Sequence[Mapping[str, Tensor]] | None,
     classes: Sequence[str],
     *,
@@ -59,16 +59,16 @@ def boxes(
     columns: int = 4,
     title: str = "",
 ) -> Plot:
-    """Draw the boxes that a detector found, solid and with names, over the true ones, dashed.
+    """Draw the boxes that a detector predicts, solid and with names, over the true ones, dashed.
 
     Args:
         x: images, shape (N, C, H, W), values in 0..1.
-        found: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); None draws the
-            true boxes alone, with their names.
+        predicted: for each image boxes (D, 4) in pixels, labels (D,) and scores (D,); None draws
+            the true boxes alone, with their names.
         truth: for each image boxes and labels; None where they are unknown.
         classes: the name of each label.
     """
-    for name, entries in (("found", found), ("truth", truth)):
+    for name, entries in (("predicted", predicted), ("truth", truth)):
         if entries is not None and len(entries) != len(x):
             raise InputError(
                 f"{len(x)} images and {len(entries)} entries of {name}; expected one for each."
@@ -78,10 +78,12 @@ def boxes(
         "true": {"color": "white", "linestyle": "--"},
         "found": {"color": STYLES[4]["color"], "linestyle": "-"},
     }
-    given = {"true": truth, "found": found}
+    given = {"true": truth, "found": predicted}
     drawn = {name: entries for name, entries in given.items() if entries is not None}
     for name, entries in drawn.items():
-        is_named = found is None or name == "found"  # two names at one box would hide each other
+        is_named = (
+            predicted is None or name == "found"
+        )  # two names at one box would hide each other
         for axis, entry in zip(grid, entries, strict=False):
             _outline(axis, entry, classes if is_named else None, styles[name])
     for axis, image in zip(grid, x, strict=False):
@@ -97,7 +99,7 @@ def _outline(
     axis: Axes, entry: Mapping[str, Tensor], classes: Sequence[str] | None, style: dict[str, str]
 ) -> None:
     """Draw the boxes of one image; with `classes`, write name and score at each."""
-    paper = {"facecolor": style["color"], "edgecolor": "none", "pad": 0.8}
+    background = {"facecolor": style["color"], "edgecolor": "none", "pad": 0.8}
     scores = entry.get("scores")
     for number, (box, label) in enumerate(
         zip(entry["boxes"].tolist(), entry["labels"].tolist(), strict=True)
@@ -107,11 +109,11 @@ def _outline(
         if classes is not None:
             text = classes[label] + ("" if scores is None else f" {scores[number]:.2f}")
             side = "top" if y1 < 1 else "bottom"  # at the upper edge there is no room above
-            axis.text(x1, y1, text, fontsize=9, va=side, bbox=paper, clip_on=True)
+            axis.text(x1, y1, text, fontsize=9, va=side, bbox=background, clip_on=True)
 
 
 def _tiles(rows: int, columns: int, side: float, title: str) -> tuple[Figure, list[Axes]]:
-    """Return a grid of empty places for pictures, each `side` inches wide."""
+    """Return a grid of axes without frames for pictures, each `side` inches wide."""
     size = (side * columns, side * rows + 0.4 + 0.4 * bool(title))
     figure = Figure(figsize=size, layout="constrained")
     grid = list(figure.subplots(rows, columns, squeeze=False).flatten())
@@ -136,7 +138,7 @@ def masks(
 ) -> Plot:
     """Draw images, and below them one row of class maps per entry, such as truth and prediction.
 
-    Each region of ten pixels or more also carries the number of its class, for those who cannot
+    Each region of ten pixels or more also carries the number of its class, for readers who cannot
     tell the colours apart.
 
     Args:
@@ -164,12 +166,12 @@ def masks(
         _picture(axis, image)
     colours = ListedColormap(MASK_COLOURS[: len(classes)])
     for row, values in enumerate(rows.values(), start=1):
-        for axis, seen in zip(grid[row * len(x) :], values.cpu().numpy(), strict=False):
-            axis.imshow(seen, cmap=colours, vmin=-0.5, vmax=len(classes) - 0.5)
-            for region in regionprops(label(seen, background=0)):
+        for axis, class_map in zip(grid[row * len(x) :], values.cpu().numpy(), strict=False):
+            axis.imshow(class_map, cmap=colours, vmin=-0.5, vmax=len(classes) - 0.5)
+            for region in regionprops(label(class_map, background=0)):
                 middle = region.coords[len(region.coords) // 2]  # lies inside, even of a ring
                 if region.area >= 10:
-                    number = str(seen[tuple(middle)])
+                    number = str(class_map[tuple(middle)])
                     axis.text(*middle[::-1], number, ha="center", va="center", fontsize=9)
     for row, name in enumerate(["image", *rows]):
         grid[row * len(x)].annotate(
@@ -199,25 +201,25 @@ def spectrograms(x: Tensor, captions: Sequence[str], seconds: float, *, alt: str
     for axis in grid.flat[len(x) :]:
         axis.set_visible(False)
     for axis, picture, caption in zip(grid.flat, x.detach().cpu(), captions, strict=False):
-        # Band 1, the lowest, belongs to the bottom.
-        place = (0, seconds, 0.5, len(picture[0]) + 0.5)
+        # Band 1, the lowest frequencies, belongs at the bottom.
+        extent = (0, seconds, 0.5, len(picture[0]) + 0.5)
         style = {"cmap": "magma", "vmin": 0, "vmax": 1, "aspect": "auto", "origin": "lower"}
-        axis.imshow(picture[0].numpy(), extent=place, **style)
+        axis.imshow(picture[0].numpy(), extent=extent, **style)
         axis.set_title(caption, fontsize=12, pad=3)
     figure.supxlabel("time (s)", fontsize=12)
     figure.supylabel("mel band", fontsize=12)
     return Plot(figure, alt)
 
 
-def confusion(found: Evaluation, *, alt: str, title: str = "") -> Plot:
+def confusion(evaluation: Evaluation, *, alt: str, title: str = "") -> Plot:
     """Draw a confusion matrix: rows are true classes, columns predicted ones."""
-    counts = found.confusion.numpy()
+    counts = evaluation.confusion.numpy()
     side = 2.2 + 0.42 * len(counts)
     figure, [axis] = make_axes(width=side + 0.6, height=side)
     axis.grid(visible=False)
     axis.imshow(counts, cmap="Blues")
-    axis.set_xticks(range(len(counts)), labels=found.classes, rotation=45, ha="right")
-    axis.set_yticks(range(len(counts)), labels=found.classes)
+    axis.set_xticks(range(len(counts)), labels=evaluation.classes, rotation=45, ha="right")
+    axis.set_yticks(range(len(counts)), labels=evaluation.classes)
     for row, column in np.argwhere(counts > 0):
         is_dark = counts[row, column] > counts.max() / 2
         axis.text(

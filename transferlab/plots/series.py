@@ -67,10 +67,10 @@ def bars(
     mean, errors = _with_errors(intervals)
     axis.barh(names, mean, xerr=errors, color=STYLES[0]["color"], alpha=0.6, capsize=4, height=0.6)
     axis.invert_yaxis()  # the first entry on top, as in the table
-    for row, found in enumerate(intervals):
+    for row, entry in enumerate(intervals):
         axis.annotate(
-            f"{found.mean:.1f}",
-            (max(found.high, 0), row),
+            f"{entry.mean:.1f}",
+            (max(entry.high, 0), row),
             (6, 0),
             "data",
             "offset points",
@@ -95,7 +95,7 @@ def scatter(
 ) -> Plot:
     """Draw one point per entry of `points`, name → (x, y with its interval), such as cost and gain.
 
-    Points with the same x would hide each other; they are moved a little, to stand side by side.
+    Points with the same x would hide each other, so they are moved apart a little.
     """
     if len(points) > len(MARKERS):
         raise InputError(f"{len(points)} points in one figure; expected at most {len(MARKERS)}.")
@@ -103,12 +103,12 @@ def scatter(
     if log_x:
         axis.set_xscale("log")
     places = [x for x, _ in points.values()]
-    for number, (name, (x, found)) in enumerate(points.items()):
+    for number, (name, (x, y)) in enumerate(points.items()):
         left = places[:number].count(x) - (places.count(x) - 1) / 2  # 3 points: -1, 0, 1
         beside = ScaledTranslation(9 * left / 72, 0, figure.dpi_scale_trans)  # 9 typographic points
         axis.errorbar(
             x,
-            *_with_errors([found]),
+            *_with_errors([y]),
             label=name,
             transform=axis.transData + beside,
             color=STYLES[number % len(STYLES)]["color"],
@@ -117,7 +117,7 @@ def scatter(
             linestyle="",
             capsize=3,
         )
-        axis.update_datalim([(x, found.low), (x, found.high)])  # a moved point does not count
+        axis.update_datalim([(x, y.low), (x, y.high)])  # autoscaling ignores a moved point
     axis.margins(x=0.12)
     axis.autoscale_view()
     label_axes(axis, x_label, y_label, title)
@@ -212,18 +212,18 @@ def paths(
     return Plot(figure, alt)
 
 
-def history(found: History, *, alt: str) -> Plot:
+def history(run: History, *, alt: str) -> Plot:
     """Draw the loss of each epoch, and beside it the validation accuracy when there is one."""
-    has_accuracy = bool(found.val_accuracy)
+    has_accuracy = bool(run.val_accuracy)
     figure, axes = make_axes(columns=2 if has_accuracy else 1, width=9 if has_accuracy else 6.4)
-    epochs = range(1, found.epochs + 1)
-    axes[0].plot(epochs, found.loss, label="training", lw=2, **STYLES[0])
-    if found.val_loss:
-        axes[0].plot(epochs, found.val_loss, label="validation", lw=2, **STYLES[1])
+    epochs = range(1, run.epochs + 1)
+    axes[0].plot(epochs, run.loss, label="training", lw=2, **STYLES[0])
+    if run.val_loss:
+        axes[0].plot(epochs, run.val_loss, label="validation", lw=2, **STYLES[1])
         axes[0].legend(fontsize=11, frameon=False)
     label_axes(axes[0], "epoch", "loss (nats per sample)")
     if has_accuracy:
-        axes[1].plot(epochs, [100 * a for a in found.val_accuracy], lw=2, **STYLES[1])
+        axes[1].plot(epochs, [100 * a for a in run.val_accuracy], lw=2, **STYLES[1])
         label_axes(axes[1], "epoch", "validation accuracy (%)")
     return Plot(figure, alt)
 
@@ -239,8 +239,8 @@ def roc(
     """Draw ROC curves, name → (false positive rates, true positive rates).
 
     Args:
-        log: logarithmic axes. On plain axes the corner that matters in privacy, few false alarms,
-            cannot be seen.
+        log: logarithmic axes. On linear axes the corner that matters in privacy, few false alarms,
+            is invisible.
         mark_fpr: a dotted line at this false positive rate, where curves are to be compared.
     """
     figure, [axis] = make_axes(width=5.2, height=4.6)
@@ -271,7 +271,7 @@ def ranking(
     >>> plots.ranking(["scratch", "fine-tuned"], {"mAP (%)": [a, b], "IoU (%)": [c, d]}, alt="…")
 
     Args:
-        models: what `rank_models` found, which has its panels and its noise with it: the
+        models: the result of `rank_models`, which brings its own panels and noise: the
             fine-tuned accuracy first, then the scores, each with its Kendall τ. Or the names of
             the models, from top to bottom.
         panels: for names: each measure → one interval per model.
@@ -290,10 +290,10 @@ def ranking(
         len(panels), width=1.6 + 2 * len(panels), height=1.4 + 0.4 * len(names)
     )
     rows = range(len(names))
-    for axis, (measure, found) in zip(axes, panels.items(), strict=True):
+    for axis, (measure, intervals) in zip(axes, panels.items(), strict=True):
         for values, style in (
             (noise.get(measure, []), {"color": "gray", "marker": "x", "label": "noise"}),
-            (found, {"color": STYLES[0]["color"], "marker": "o", "label": "measured"}),
+            (intervals, {"color": STYLES[0]["color"], "marker": "o", "label": "measured"}),
         ):
             if values:
                 mean, errors = _with_errors(values)
@@ -308,17 +308,17 @@ def ranking(
     return Plot(figure, alt)
 
 
-def _panels_of(found: Ranking) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
+def _panels_of(result: Ranking) -> tuple[dict[str, list[Interval]], dict[str, list[Interval]]]:
     """Return the panels of a ranking and their noise, in the order of its table."""
     panels, noise = {}, {}
-    if found.fine_tuned:
-        runs = [[100 * accuracy for accuracy in found.fine_tuned[m]] for m in found.order]
+    if result.fine_tuned:
+        runs = [[100 * accuracy for accuracy in result.fine_tuned[m]] for m in result.order]
         panels["fine-tuned (%)"] = [_range(r) if len(r) < 2 else interval(r) for r in runs]
-    correlations = found.correlations()
-    for score in found.score_names:
+    correlations = result.correlations()
+    for score in result.score_names:
         tau = f"\nτ = {correlations[score].kendall:.2f}" if score in correlations else ""
-        panels[score + tau] = [_range([found.scores[m][score]]) for m in found.order]
-        noise[score + tau] = [_range(found.noise[m][score]) for m in found.order]
+        panels[score + tau] = [_range([result.scores[m][score]]) for m in result.order]
+        noise[score + tau] = [_range(result.noise[m][score]) for m in result.order]
     return panels, noise
 
 

@@ -1,4 +1,4 @@
-"""Do two orders agree? Rank correlation, and how often chance alone would do as well."""
+"""Do two rankings agree? Rank correlation, and its p-value by permutations."""
 
 import itertools
 import math
@@ -70,7 +70,7 @@ def _p_value(x: np.ndarray, y: np.ndarray) -> float:
     else:
         rng = np.random.default_rng(0)
         drawn = [rng.permutation(n) for _ in range(DRAWN_PERMUTATIONS)]
-        orders = np.array([np.arange(n), *drawn])  # the order that was found is one of them
+        orders = np.array([np.arange(n), *drawn])  # the observed order is one of them
     # Kendall's sum over pairs: +1 for a pair in the same order in x and y, −1 for the opposite.
     in_x, in_y = (np.sign(v[:, None] - v).astype(np.int8) for v in (x, y))
     reordered = in_y[orders[:, :, None], orders[:, None, :]]  # (orders, n, n)

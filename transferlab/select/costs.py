@@ -20,7 +20,7 @@ WARM_UP = 3
 
 @dataclass(frozen=True)
 class Cost:
-    """What `cost` found.
+    """The result of `cost`.
 
     Attributes:
         parameters: how many numbers the network holds.
@@ -31,12 +31,12 @@ class Cost:
         seconds: median time of a forward pass, divided by the images in the batch.
         memory: bytes that one training step needs at its peak: weights, gradients, and what the
             forward pass keeps for the backward pass. An optimizer adds to it (Adam: 2 more numbers
-            for each trained one).
+            per trainable parameter).
         memory_is: "measured" by the GPU's allocator, or "counted" from the tensors that torch keeps
-            (on a CPU, where nobody measures; short-lived buffers are left out).
+            (on a CPU, which has no such record; short-lived buffers are left out).
         batch_size: images in the batch that was timed and counted.
         device: where it was measured.
-        threads: threads that computed, when on a CPU.
+        threads: the number of CPU threads.
     """
 
     parameters: int
@@ -78,12 +78,12 @@ def cost(
         raise InputError(f"found {batch_size=} and {repeats=}; expected 1 or more.")
     shape = shape or getattr(model, "shape", None)
     if shape is None:
-        raise InputError(f"{type(model).__name__} does not tell its input; give shape=(C, H, W).")
+        raise InputError(f"{type(model).__name__} has no attribute `shape`; give shape=(C, H, W).")
     where = choose_device(device)
     before = _allocated(where)
-    twin = copy.deepcopy(model).to(where)  # statistics and gradients of the original stay
+    twin = copy.deepcopy(model).to(where)  # the original keeps its statistics and gradients
     x = torch.rand(batch_size, *shape, generator=torch.Generator().manual_seed(0)).to(where)
-    with seeded(0, where):  # dropout draws
+    with seeded(0, where):  # for dropout
         memory, memory_is = _step_memory(twin, x, before)
     return Cost(
         parameters=sum(p.numel() for p in twin.parameters()),
@@ -99,7 +99,7 @@ def cost(
 
 
 def _flops(model: nn.Module, x: Tensor) -> int:
-    # With gradients on: without, attention runs as one fused operation that is counted as nothing.
+    # With gradients enabled: without, attention runs as one fused operation, which is not counted.
     with evaluation_mode(model), torch.enable_grad(), FlopCounterMode(display=False) as counter:
         model(x.clone().requires_grad_())
     return counter.get_total_flops()
@@ -107,7 +107,7 @@ def _flops(model: nn.Module, x: Tensor) -> int:
 
 @torch.inference_mode()
 def _seconds(model: nn.Module, x: Tensor, repeats: int) -> float:
-    """Return the median: a mean would count what else the machine did in between."""
+    """Return the median time of a forward pass; a mean would include interruptions by other work."""
     times = []
     with evaluation_mode(model):
         for _ in range(WARM_UP + repeats):
@@ -120,7 +120,7 @@ def _seconds(model: nn.Module, x: Tensor, repeats: int) -> float:
 
 
 def _step_memory(model: nn.Module, x: Tensor, before: int) -> tuple[int, str]:
-    """Return the bytes of one forward and backward pass, and how they were found."""
+    """Return the bytes of one forward and backward pass, and how they were determined."""
     held = [*model.parameters(), *model.buffers(), x]
     own = {tensor.untyped_storage().data_ptr() for tensor in held}
     kept: dict[int, int] = {}  # storage → bytes: several operations may keep the same one
@@ -134,7 +134,7 @@ def _step_memory(model: nn.Module, x: Tensor, before: int) -> tuple[int, str]:
     model.train()
     for module in model.modules():
         if isinstance(module, _BatchNorm):
-            module.eval()  # it keeps as much, and one image may have no variance
+            module.eval()  # it keeps as much, and a single image may have no variance
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         loss = model(x).square().mean()
         if loss.requires_grad:  # not when everything is frozen
@@ -147,7 +147,7 @@ def _step_memory(model: nn.Module, x: Tensor, before: int) -> tuple[int, str]:
 
 
 def _allocated(device: torch.device) -> int:
-    """Return the bytes in use on a GPU, and let its record of the peak begin here."""
+    """Return the bytes allocated on a GPU, and reset its peak statistics."""
     if device.type != "cuda":
         return 0
     torch.cuda.reset_peak_memory_stats(device)
@@ -155,5 +155,5 @@ def _allocated(device: torch.device) -> int:
 
 
 def _wait(device: torch.device) -> None:
-    if device.type != "cpu":  # a GPU has only been told what to do when the call returns
+    if device.type != "cpu":  # a GPU runs asynchronously: the call returns before the work is done
         torch.accelerator.synchronize()

@@ -58,15 +58,16 @@ def rank_models(
     >>> rank_models(models, train, fine_tuned=accuracy)
 
     The features are computed once per model, with everything frozen; the models themselves are not
-    changed. Leave the heads of pre-training on: LEEP and NCE ask the model for its source classes,
-    which a new head does not have.
+    changed. Keep the heads of pre-training: LEEP and NCE need the model's predictions of its source
+    classes, which a new head cannot make.
 
-    Choosing a model is training: give the training data, or training and validation data together,
-    never the test data, or the chosen model's test accuracy is too good.
+    Model selection is part of training: give the training data, or training and validation data
+    together, but never the test data, which would make the chosen model's test accuracy
+    optimistic.
 
     Args:
         models: name → backbone.
-        train: data of the new task, with labels.
+        train: labelled data of the new task.
         scores: some of `SCORES`.
         fine_tuned: real accuracies to compare the scores with. Either name → accuracies, 0..1, one
             per run; or `fine_tuned(model, seed) -> accuracy`, which is called for each of `seeds`.
@@ -135,7 +136,7 @@ def fine_tuned_accuracy(
 
 
 def _inputs(model: Backbone, features: MemoryDataset, scores: Sequence[str]) -> dict[str, Tensor]:
-    """Return what each score looks at: features, or what the source's head predicts from them."""
+    """Return the input of each score: the features, or what the source's head predicts from them."""
     with torch.no_grad():
         head = model.head.cpu()
         probabilities = head(features.x.cpu()).double().softmax(1)
@@ -170,13 +171,15 @@ def _check(
         raise InputError(f"score {unknown[0]!r} is unknown; expected some of {', '.join(SCORES)}.")
     if shuffles < 1:
         raise InputError(f"shuffles={shuffles}: expected 1 or more; noise is part of the table.")
-    if strangers := [name for name in source_accuracy if name not in models]:
-        raise InputError(f"source_accuracy names {strangers[0]!r}, which is not among the models.")
+    if unknown := [name for name in source_accuracy if name not in models]:
+        raise InputError(f"source_accuracy names {unknown[0]!r}, which is not among the models.")
     if fine_tuned is None or callable(fine_tuned):
         return
     if set(fine_tuned) != set(models):
-        odd = sorted(set(fine_tuned) ^ set(models))[0]
-        raise InputError(f"fine_tuned and models must have the same names; {odd!r} is in one only.")
+        name = sorted(set(fine_tuned) ^ set(models))[0]
+        raise InputError(
+            f"fine_tuned and models must have the same names; {name!r} is in only one of them."
+        )
     for name, runs in fine_tuned.items():
         if not len(runs) or not all(0 <= accuracy <= 1 for accuracy in runs):
             raise InputError(

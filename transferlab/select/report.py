@@ -13,12 +13,12 @@ from transferlab.select.correlation import Correlation, rank_correlation, smalle
 from transferlab.select.costs import Cost
 
 ACCURACIES = ("knn", "linear_probe")  # these are shares, shown in percent
-SMALLEST_RANKING = 3  # models; fewer have no rank correlation
+SMALLEST_RANKING = 3  # models; no rank correlation is computed for fewer
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """What `rank_models` found; it shows itself as two tables.
+    """The result of `rank_models`, shown as two tables.
 
     Attributes:
         data: what the models were ranked on.
@@ -42,7 +42,7 @@ class Ranking:
 
     @property
     def order(self) -> list[str]:
-        """The models, the best first: by fine-tuned accuracy, without it by the first score."""
+        """The models, best first: by fine-tuned accuracy, or by the first score without it."""
         first = self.score_names[0]
         quality = {name: values[first] for name, values in self.scores.items()}
         if self.fine_tuned:
@@ -50,7 +50,7 @@ class Ranking:
         return sorted(quality, key=quality.__getitem__, reverse=True)
 
     def beats_noise(self, model: str, score: str) -> bool:
-        """Return whether a score is larger than with any of the shuffles of the labels."""
+        """Return whether a score is larger than for every shuffle of the labels."""
         return self.scores[model][score] > max(self.noise[model][score])
 
     def correlations(self) -> dict[str, Correlation]:
@@ -109,8 +109,8 @@ class Ranking:
 
     def _agreement(self) -> list[list[str]]:
         """Return the rows that say how well each score predicts the fine-tuned accuracy."""
-        found, noise = self.correlations(), self.noise_correlations()
-        if not found:
+        correlations, noise = self.correlations(), self.noise_correlations()
+        if not correlations:
             return []
         columns = [*self.score_names, "source accuracy"]
 
@@ -119,10 +119,10 @@ class Ranking:
             return [title, *("" if math.isnan(v) else f"{v:.{digits}f}" for v in values), ""]
 
         return [
-            row("Kendall τ", found, "kendall"),
-            row("p of τ", found, "p", digits=3),
-            row("weighted τ", found, "weighted"),
-            row("Spearman ρ", found, "spearman"),
+            row("Kendall τ", correlations, "kendall"),
+            row("p of τ", correlations, "p", digits=3),
+            row("weighted τ", correlations, "weighted"),
+            row("Spearman ρ", correlations, "spearman"),
             row("τ of shuffled score", noise, "kendall"),
         ]
 
@@ -139,7 +139,7 @@ class Ranking:
         shuffles = len(next(iter(self.noise.values()))[self.score_names[0]])
         notes = [
             f"Higher is better. °: no better than the best of {shuffles} shuffles of the labels, "
-            f"which luck alone beats once in {shuffles + 1} times."
+            f"which chance alone beats once in {shuffles + 1} times."
         ]
         c = next(iter(self.cost.values()))
         threads = f", threads: {c.threads}" if c.device == "cpu" else ""
@@ -147,15 +147,15 @@ class Ranking:
             f"Cost of the whole network on {c.device}{threads}, batch size {c.batch_size}; "
             "a multiplication with its addition is 2 FLOPs."
         )
-        if found := self.correlations():
+        if correlations := self.correlations():
             n = len(self.scores)
             needed = smallest_convincing(n)
             notes.append(
                 f"With {n} models chance alone reaches any τ too often to conclude anything "
-                "(p ≤ 0.05 cannot be had)."
+                "(p ≤ 0.05 is impossible)."
                 if needed is None
                 else f"With {n} models τ must reach {needed:.2f} for p ≤ 0.05 (all orders equally "
-                f"likely, two-sided); {len(found)} columns are {len(found)} chances to be lucky."
+                f"likely, two-sided); {len(correlations)} columns are {len(correlations)} chances to be lucky."
             )
         return notes
 

@@ -46,15 +46,15 @@ def logme(features: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     if len(z) < len(x):
         misfit = (targets - u @ z).square().sum(0).clamp_min(EPS * targets.sum(0))
 
-    # Look at log t = log α/β on a wide grid, then closer and closer around the best. MacKay's fixed
+    # Search log t = log α/β on a wide grid, then on finer and finer ones around the best. MacKay's fixed
     # point, which the paper iterates, has the same solution; but on features without any signal it
     # takes thousands of rounds, and where there are two maxima it may climb the lower one.
     log_t = torch.zeros_like(misfit)
     for reach, points in ((50, 101), (1, 21), (0.1, 21), (0.01, 21), (0.001, 21)):
         steps = torch.linspace(-reach, reach, points, dtype=torch.float64)
         tried = log_t + steps[:, None]  # (points, C)
-        found = [_log_evidence(t, sigma, z.square(), misfit, len(x)) for t in tried.exp()]
-        best, where = torch.stack(found).max(0)
+        evidence = [_log_evidence(t, sigma, z.square(), misfit, len(x)) for t in tried.exp()]
+        best, where = torch.stack(evidence).max(0)
         log_t = tried.gather(0, where[None])[0]
     return (best.mean() / len(x)).item()
 
@@ -129,7 +129,7 @@ def leep(source_probabilities: Tensor | np.ndarray, labels: Tensor | np.ndarray)
     if theta.min() < 0 or (theta.sum(1) - 1).abs().max() > 1e-3:
         raise InputError(
             "source_probabilities must be 0 or more and add up to 1 in every row; found values "
-            f"from {theta.min():.3g} and sums up to {theta.sum(1).max():.3g} (softmax them first)."
+            f"from {theta.min():.3g} and sums up to {theta.sum(1).max():.3g} (apply softmax first)."
         )
     joint = F.one_hot(y).double().T @ theta / len(y)  # (C, Z): P(y, z)
     given = (joint / joint.sum(0)).nan_to_num(0)  # P(y | z); 0 for a z that is never predicted
@@ -172,11 +172,11 @@ def knn(features: Tensor | np.ndarray, labels: Tensor | np.ndarray, k: int = 5) 
     x, y = _check_features(features, labels)
     if not 1 <= k < len(x):
         raise InputError(f"k={k}: expected 1 to {len(x) - 1} neighbours for {len(x)} samples.")
-    found = NearestNeighbors(n_neighbors=k).fit(x.numpy()).kneighbors(return_distance=False)
+    neighbours = NearestNeighbors(n_neighbors=k).fit(x.numpy()).kneighbors(return_distance=False)
     # Nearer neighbours get a little more than one vote; together less than one more.
     vote = 1 + torch.arange(k, 0, -1).double() / (k + 1) ** 2
     votes = torch.zeros(len(x), int(y.max()) + 1, dtype=torch.float64)
-    votes.scatter_add_(1, y[torch.from_numpy(found)], vote.expand(len(x), k))
+    votes.scatter_add_(1, y[torch.from_numpy(neighbours)], vote.expand(len(x), k))
     return (votes.argmax(1) == y).double().mean().item()
 
 
@@ -241,8 +241,8 @@ def _check_labels(labels: Tensor | np.ndarray, samples: int) -> Tensor:
     if len(y) != samples:
         raise InputError(f"expected one label per sample; found {len(y)} for {samples} samples.")
     if y.max() == 0:
-        found = torch.as_tensor(labels).flatten()[0]
-        raise InputError(f"all labels are {found}; expected two classes or more.")
+        label = torch.as_tensor(labels).flatten()[0]
+        raise InputError(f"all labels are {label}; expected two classes or more.")
     return y
 
 
