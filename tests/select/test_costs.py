@@ -117,7 +117,7 @@ def test_a_cost_says_what_it_is(tiny):
 
 
 def test_bad_requests_get_one_sentence(tiny):
-    with pytest.raises(InputError, match=r"Linear does not tell its input; give shape="):
+    with pytest.raises(InputError, match=r"Linear has no attribute `shape`; give shape="):
         cost(nn.Linear(3, 2))
     with pytest.raises(InputError, match="batch_size=0 and repeats=20; expected 1 or more"):
         cost(tiny, batch_size=0)

@@ -400,7 +400,7 @@ def test_odd_requests_get_one_sentence():
         (lambda: knn(x, y, k=20), "k=20: expected 1 to 19 neighbours for 20 samples"),
         (lambda: knn(x, y, k=0), "k=0: expected 1 to 19"),
         (lambda: linear_probe(x, y, folds=1), "folds=1: expected 2 or more"),
-        (lambda: leep(x, y), r"must be 0 or more and add up to 1.*softmax them first"),
+        (lambda: leep(x, y), r"must be 0 or more and add up to 1.*apply softmax first"),
         (lambda: leep(np.full((20, 3), 0.5), y), r"sums up to 1\.5"),
         (lambda: nce(y[:5], y), "found 20 for 5 samples"),
         (lambda: nce(y.astype(float), y), "source_labels must be integers"),

@@ -50,7 +50,10 @@ def is_own_code(cell) -> bool:
 
 
 class PeakMemory(threading.Thread):
-    """Samples twice a second (each sample takes 20 ms of a core) how much memory all child processes use together."""
+    """Samples twice a second how much memory all child processes use together.
+
+    A sample takes 20 ms of a core, so more would slow the lessons down that it measures.
+    """
 
     def __init__(self) -> None:
         super().__init__(daemon=True)

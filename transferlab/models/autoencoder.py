@@ -1,4 +1,4 @@
-"""Autoencoders: a backbone that writes an image down as features, a decoder that reads it back."""
+"""Autoencoders: a backbone encodes an image as features, a decoder reconstructs it."""
 
 import math
 
@@ -41,10 +41,10 @@ class Autoencoder(nn.Module):
 
 
 class MaskedAutoencoder(nn.Module):
-    """An autoencoder that does not see some of the pixels. (N, *shape) → (N, *shape)
+    """An autoencoder whose input has some pixels masked. (N, *shape) → (N, *shape)
 
-    A learned value, one for each channel, stands where pixels are hidden. Zero would not do: it is
-    a colour too, and the network could not tell what is black from what is hidden.
+    A learned value, one per channel, replaces the masked pixels. Zero would not do: it is a colour
+    too, and the network could not distinguish black pixels from masked ones.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -53,5 +53,5 @@ class MaskedAutoencoder(nn.Module):
         self.mask_value = nn.Parameter(torch.full((backbone.shape[0], 1, 1), 0.5))
 
     def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """Reconstruct images; `hidden`, shape (N, 1, H, W), is True where a pixel is not shown."""
+        """Reconstruct images; `hidden`, shape (N, 1, H, W), is True where a pixel is masked."""
         return self.autoencoder(torch.where(hidden, self.mask_value, x))

@@ -73,7 +73,7 @@ class Backbone(nn.Module):
         return self.head.out_features
 
     def replace_head(self, num_classes: int) -> None:
-        """Put a new, randomly initialised linear head on the features."""
+        """Replace the head by a new, randomly initialised linear layer."""
         if num_classes < 1:
             raise InputError(f"num_classes={num_classes}: expected at least 1.")
         like = next(self.features.parameters(), torch.empty(0))  # on the same device
@@ -100,7 +100,7 @@ class Backbone(nn.Module):
                 f"size, as in load_backbone({self.name!r}, size={x.shape[-1]})."
             )
         if isinstance(self.normalize, Normalize) and not self._range_checked:
-            # On the first batch only: a look at values costs a wait for the device.
+            # On the first batch only: reading values makes the CPU wait for the device.
             low, high = float(x.detach().min()), float(x.detach().max())
             if low < -0.01 or high > 1.01:
                 raise InputError(

@@ -8,9 +8,9 @@ from transferlab.models.backbone import Backbone
 class Encoder(nn.Module):
     """normalise → features of a backbone. (N, *shape) → (N, width)
 
-    The layers are the backbone's own, not copies: who trains the encoder trains the backbone. The
-    head is left out. Without class labels it gets no gradient, and an optimizer or a penalty that
-    holds it all the same would only shrink it.
+    The layers are the backbone's own, not copies: training the encoder trains the backbone. The
+    head is left out: without class labels it gets no gradient, and weight decay or a penalty would
+    only shrink it.
     """
 
     def __init__(self, backbone: Backbone) -> None:
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
 class Projector(nn.Module):
     """A backbone and a projection head. (N, *shape) → (N, outputs)
 
-    The contrastive loss asks the projections to forget what the views change, such as position or
+    The contrastive loss makes the projections invariant to what the views change, such as position or
     brightness. The features before them keep more, so the projection head is thrown away after
     pre-training. Source: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive
     Learning of Visual Representations (2020), section 4.2.

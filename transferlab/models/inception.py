@@ -59,7 +59,7 @@ class Inception(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        for layer in self.children():  # they stand in the order of use
+        for layer in self.children():  # they are defined in the order of use
             x = layer(x)
         return torch.mean(x, dim=(2, 3))
 

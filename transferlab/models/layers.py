@@ -1,4 +1,4 @@
-"""The layers of a network: found by name, as stages to look at, as blocks of parameters.
+"""The layers of a network: by name, as stages to look at, as blocks of parameters.
 
 A stage is a place to look: probes, CKA and Grad-CAM read what comes out of it (`stages`). A block
 is the parameters that belong together: they share a learning rate, and are frozen or unfrozen
@@ -29,25 +29,25 @@ def stages(model: nn.Module) -> list[str]:
     >>> stages(load_backbone("small_cnn", num_classes=10))
     ['block1', 'block2', 'block3', 'block4', 'block5']
     """
-    found = _stages_inside(getattr(model, "features", model))
-    if not found:
+    names = _stages_inside(getattr(model, "features", model))
+    if not names:
         raise InputError(
-            f"{type(model).__name__} has no blocks that can be told apart; name its layers."
+            f"{type(model).__name__} has no blocks to serve as stages; name its layers."
         )
-    return found
+    return names
 
 
 def _stages_inside(module: nn.Module, prefix: str = "") -> list[str]:
     """Return the stages inside a module; `prefix` is put in front of their names."""
-    found = []
+    names = []
     for name, child in module.named_children():
         is_composite = len(list(child.children())) > 0
         learns = len(list(child.parameters())) > 0
         if is_composite and name in HOLDERS:
-            found += _stages_inside(child, f"{prefix}{name}.")
+            names += _stages_inside(child, f"{prefix}{name}.")
         elif (is_composite and learns) or isinstance(child, ACTIVATIONS):
-            found.append(prefix + name)
-    return found
+            names.append(prefix + name)
+    return names
 
 
 def find_layer(model: nn.Module, name: str) -> nn.Module:
@@ -69,17 +69,17 @@ def find_layer(model: nn.Module, name: str) -> nn.Module:
 def blocks(model: nn.Module) -> dict[str, list[nn.Parameter]]:
     """Return all parameters of a model in blocks, from the input to the head, each exactly once.
 
-    A block is what a network has in a row: `layer1` … `layer4` of a ResNet, `features.0`,
-    `features.1`, … of VGG and MobileNet, `block1` … `block5` of our small CNN. Such things are
-    numbered, so a parameter belongs to the outermost part of its name that has a number in it, and
-    where there is none, to its own layer. A normalisation that stands by itself belongs to the
-    layer before it. The names serve as `until` of `freeze`.
+    A block is what a network repeats: `layer1` … `layer4` of a ResNet, `features.0`,
+    `features.1`, … of VGG and MobileNet, `block1` … `block5` of our small CNN. These are
+    numbered, so a parameter belongs to the outermost part of its name that contains a digit, and
+    where there is none, to its own layer. A normalisation outside the blocks belongs to the layer
+    before it. The names serve as `until` of `freeze`.
     """
-    found: dict[str, list[nn.Parameter]] = {}
+    by_name: dict[str, list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():  # in the order of definition, each once
-        found.setdefault(_block(name), []).append(parameter)
+        by_name.setdefault(_block(name), []).append(parameter)
     joined: dict[str, list[nn.Parameter]] = {}
-    for name, parameters in found.items():
+    for name, parameters in by_name.items():
         only_vectors = all(parameter.ndim < 2 for parameter in parameters)  # a normalisation
         if only_vectors and joined:
             joined[next(reversed(joined))] += parameters
@@ -104,7 +104,7 @@ def _block(name: str) -> str:
 def recorded(
     model: nn.Module, layers: Sequence[str], reduce: Callable[[Tensor], Tensor]
 ) -> Iterator[dict[str, Tensor]]:
-    """Inside: each forward pass writes `reduce(output)` of every layer into the dictionary.
+    """Within the context, each forward pass stores `reduce(output)` of every layer in the dictionary.
 
     The output is reduced at once, inside the hook. Kept as it is, it could still be changed by the
     layer that follows: torchvision's ReLUs write into their input.
@@ -135,7 +135,7 @@ def puts_channels_last(model: nn.Module) -> bool:
 
 
 def output_of(outputs: dict[str, Tensor], name: str) -> Tensor:
-    """Return what `recorded` has written for a layer; refuse one that the network skipped."""
+    """Return what `recorded` stored for a layer; refuse a layer that the network skipped."""
     if name not in outputs:
         raise InputError(f"layer {name!r} was not used in the forward pass; name another one.")
     return outputs[name]

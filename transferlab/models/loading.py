@@ -61,10 +61,10 @@ def load_backbone(
         weights: None (random), the name of a shipped checkpoint, the name of torchvision weights
             ("DEFAULT", "IMAGENET1K_V1", …), or the path of a file.
         num_classes: outputs of a new head; None keeps the head that came with the weights.
-        size: image height and width, when they are to differ from what the weights were made for.
-        normalize: False leaves out the weights' own mean and deviation. That is nearly always a
-            mistake; it has to be asked for.
-        sha256: the expected hash of a weights file, when its name does not say it.
+        size: image height and width, where they should differ from those of pre-training.
+        normalize: False leaves out the normalisation by the weights' mean and standard deviation.
+            That is nearly always a mistake, so it has to be explicit.
+        sha256: the expected hash of a weights file, when its name does not contain it.
         seed: makes random weights and the new head reproducible.
     """
     if name not in OWN and name not in torchvision_names():
@@ -98,7 +98,7 @@ def save_weights(model: Backbone, path: str | Path, dtype: torch.dtype | None = 
     """
     if has_lora(model):
         raise InputError(
-            f"{model.name} has LoRA matrices, which no plain network can read; call merge_lora "
+            f"{model.name} has LoRA matrices, which a plain network cannot load; call merge_lora "
             "first, or save_lora."
         )
     note = {

@@ -1,10 +1,10 @@
-"""LoRA: small matrices that are added to frozen weights and learn in their place.
+"""LoRA: small trainable matrices that are added to frozen weights.
 
 >>> freeze(model)                         # the pre-trained part stays as it is
 >>> add_lora(model, rank=4, alpha=4)      # the matrices and the head learn
 >>> fit(model, train, epochs=10)
->>> save_lora(model, "task.safetensors")  # what has learned, a small file
->>> merge_lora(model)                     # or take the matrices into the weights
+>>> save_lora(model, "task.safetensors")  # what was trained, a small file
+>>> merge_lora(model)                     # or merge the matrices into the weights
 
 Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2022).
 """
@@ -57,20 +57,20 @@ def add_lora(
     """Add LoRA matrices to linear layers and convolutions of the features, in place.
 
     Freeze the features first (`transferlab.finetune.freeze`, which also decides about BatchNorm
-    and dropout); the matrices and the head are then all that learns. The outputs stay exactly the
+    and dropout); then only the matrices and the head are trained. The outputs stay exactly the
     same until the first step is taken. Biases and normalisations get no matrices.
 
-    The layers keep their classes; torch computes the sum whenever a weight is asked for. So it also
-    counts where attention reads a layer's weight without calling the layer, where two branches
-    side by side would not. The price: backward goes through the whole sum, so a step takes as long
+    The layers keep their classes; torch computes the sum whenever a weight is asked for. This also
+    works where attention reads a layer's weight without calling the layer, which a parallel branch
+    would miss. The price: backward goes through the whole sum, so a step takes as long
     as one of full fine-tuning. What LoRA saves here is memory for the optimizer, and disk space.
 
     Args:
         rank: r, the rank of what can be added to a weight. A layer of m × n numbers gets
             r · (m + n) new ones.
-        alpha: α; what is added is scaled by α / r, so that another rank needs no other lr.
-        layers: names of layers, or of blocks with such layers in them, such as ["layer4"] (looked
-            for in the features). None: all linear layers and convolutions of the features.
+        alpha: α; what is added is scaled by α / r, so that another rank can keep the same lr.
+        layers: names of layers, or of blocks with such layers in them, such as ["layer4"] (searched
+            in the features). None: all linear layers and convolutions of the features.
         seed: fixes the random A.
     """
     if rank < 1 or not alpha > 0:
@@ -91,9 +91,9 @@ def add_lora(
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Take the matrices into the weights: W + (α / r) · B A becomes W, in place.
+    """Merge the matrices into the weights: W + (α / r) · B A becomes W, in place.
 
-    What is left is the plain architecture, with the names that it always had.
+    This restores the plain architecture and its original parameter names.
     """
     for layer in _lora_layers(model).values():
         parametrize.remove_parametrizations(layer, "weight")
@@ -110,10 +110,10 @@ def plain_name(name: str) -> str:
 
 
 def save_lora(model: Backbone, path: str | Path) -> None:
-    """Write what training moved to a `.safetensors` file, whole or not at all.
+    """Write what training changed to a `.safetensors` file, completely or not at all.
 
-    That is the matrices, the head, without which they are worth nothing, and the running
-    statistics of BatchNorm. The frozen weights are not in the file; their hash is.
+    That is the matrices, the head, without which they are useless, and the running statistics of
+    BatchNorm. The frozen weights are not in the file; their hash is.
     """
     adapted = _lora_layers(model)
     if not adapted:
@@ -134,17 +134,19 @@ def save_lora(model: Backbone, path: str | Path) -> None:
 def load_lora(model: Backbone, path: str | Path) -> None:
     """Add the matrices and the head that `save_lora` wrote to the frozen base they belong to.
 
-    The base is compared by its hash; another one is refused, and so is an altered file.
+    The base is compared by its hash; another base is refused, and so is an altered file.
     """
     moved, note = read_weights(path), read_note(path, model.name)
     if "base" not in note:
         raise InputError(f"{path} holds no LoRA matrices; expected a file that save_lora wrote.")
     if _digest(moved) != note["content"]:
-        raise InputError(f"{path} was altered: its tensors no longer have the hash it notes.")
+        raise InputError(
+            f"{path} was altered: its tensors no longer match the hash that it states."
+        )
     if _digest(_base(model)) != note["base"]:
         raise InputError(
-            f"{path} belongs to other weights of {model.name} than this model has; load the "
-            "weights that it was trained beside first."
+            f"{path} was trained on other weights of {model.name} than this model has; load "
+            "those weights first."
         )
     add_lora(model, note["rank"], note["alpha"], note["layers"])
     if len(moved["head.weight"]) != model.num_classes:
@@ -172,12 +174,12 @@ def _choose(model: Backbone, layers: Sequence[str] | None) -> list[str]:
     if layers is None:
         return suitable
     chosen = set()
-    for wanted in layers:
-        full = wanted if wanted.startswith("features.") else f"features.{wanted}"
+    for layer in layers:
+        full = layer if layer.startswith("features.") else f"features.{layer}"
         inside = [name for name in suitable if name == full or name.startswith(f"{full}.")]
         if not inside:
             raise InputError(
-                f"layers has {wanted!r}, where {model.name} has no linear layer or convolution; "
+                f"layers has {layer!r}, where {model.name} has no linear layer or convolution; "
                 f"expected some of {', '.join(suitable)}, or blocks of them."
             )
         chosen.update(inside)
@@ -185,7 +187,7 @@ def _choose(model: Backbone, layers: Sequence[str] | None) -> list[str]:
 
 
 def _base(model: Backbone) -> dict[str, Tensor]:
-    """Return the frozen weights beside which the matrices learn, and the normalisation."""
+    """Return the frozen weights that the matrices are added to, and the normalisation."""
     matrices = {p for m in model.modules() if isinstance(m, LoRA) for p in m.parameters()}
     base = dict(model.normalize.named_buffers("normalize"))
     for name, parameter in model.features.named_parameters("features"):

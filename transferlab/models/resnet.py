@@ -125,7 +125,7 @@ def narrow_resnet50(num_classes: int = 10, shape: tuple[int, int, int] = (3, 32,
     """Return a ResNet-50 with an eighth of the channels, 0.4 M weights instead of 25.6 M.
 
     Stem, 16 bottleneck blocks in four stages, and 53 batch normalisations are those of the
-    original, and the layers have torchvision's names, so what is seen here can be said there.
+    original, and the layers have torchvision's names, so what is seen here can be tried there.
     It normalises with 0.3 and 0.4, near the mean and deviation of the generated letters.
     """
     features = ResNet(Bottleneck, [3, 4, 6, 3], [8, 16, 32, 64], shape[0], small_images=False)

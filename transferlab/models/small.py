@@ -28,8 +28,8 @@ def small_cnn(
 ) -> Backbone:
     """Return a small convolutional network for images of 8×8 pixels or a little more.
 
-    Five 3×3 convolutions, each with batch normalisation and ReLU. Two poolings halve the image, a
-    last average makes one vector of `widths[-1]` numbers of whatever is left.
+    Five 3×3 convolutions, each with batch normalisation and ReLU. Two max poolings halve the
+    image; global average pooling makes one vector of `widths[-1]` numbers of the rest.
     """
     layers: list[tuple[str, nn.Module]] = []
     channels = shape[0]

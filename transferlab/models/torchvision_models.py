@@ -53,7 +53,7 @@ def torchvision_backbone(
 ) -> Backbone:
     """Return a classifier of torchvision as a backbone.
 
-    Args: those of `load_backbone`, and the note that stands beside the weights.
+    Args: those of `load_backbone`, and the note that `save_weights` wrote beside the weights.
     """
     versions = torchvision.models.get_model_weights(name)
     version = _version(name, weights, versions, note)
@@ -124,7 +124,7 @@ def _names(versions: type) -> list[str]:
 
 
 def _version(name: str, weights: str | Path | None, versions: type, note: dict[str, Any]):
-    """Return the torchvision weights whose preprocessing counts.
+    """Return the torchvision weights whose preprocessing applies.
 
     They are those named, those that a file of ours came from, or the architecture's first ones.
     """
@@ -169,7 +169,7 @@ def torchvision_file(name: str, version: WeightsEnum) -> Path:
 
 
 def _head_name(network: nn.Module) -> str:
-    """Return the name of the layer that makes the class scores: the last one with weights."""
+    """Return the name of the layer that computes the class scores: the last one with weights."""
     layers = [
         layer
         for layer, module in network.named_modules()

@@ -1,8 +1,8 @@
-"""A small transformer for texts, to be read from the first line to the last.
+"""A small transformer for texts, written to be read from the first line to the last.
 
-A text is a row of token numbers, padded at its end. Each token becomes a vector, the blocks let
-these vectors look at each other, and the mean of them is what the head sees. All is written out;
-only the attention itself is torch's, which does the same in less memory. The blocks are those of
+A text is a sequence of token numbers, padded at its end. Each token becomes a vector, the blocks
+let these vectors attend to each other, and the head gets their mean. Everything is written out;
+only the attention itself is torch's, which computes the same in less memory. The blocks are those of
 Vaswani et al., Attention Is All You Need (2017), with the normalisation before each part instead of
 after it: Xiong et al., On Layer Normalization in the Transformer Architecture (2020).
 """
@@ -21,12 +21,13 @@ SPECIAL = ("<padding>", "<unknown>", "<mask>")
 class Attention(nn.Module):
     """Multi-head self-attention. (N, L, width) → (N, L, width)
 
-    In each head, every token asks all tokens of its text (query Q), is asked by all (key K), and
-    hands over what it has to say (value V), vectors of d = width / heads numbers:
+    In each head, every token has a query Q, a key K and a value V, vectors of d = width / heads
+    numbers. Its query is compared with the keys of all tokens of its text, and it gets the mean of
+    their values, weighted by how well they match:
 
         softmax(Q Kᵀ / √d) V
 
-    Row i of the softmax says how much token i listens to each token; padding is not listened to.
+    Row i of the softmax says how much token i attends to each token; padding is masked out.
     """
 
     def __init__(self, width: int, heads: int) -> None:
@@ -40,8 +41,8 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, real: Tensor) -> Tensor:
         """Args: x: the tokens. real: shape (N, L), False where there is only padding."""
         q, k, v = (self._split(part(x)) for part in (self.query, self.key, self.value))
-        heard = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None, :])
-        return self.output(heard.transpose(1, 2).flatten(2))
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=real[:, None, None, :])
+        return self.output(attended.transpose(1, 2).flatten(2))
 
     def weights(self, x: Tensor, real: Tensor) -> Tensor:
         """Return softmax(Q Kᵀ / √d), which `forward` does not keep. → (N, heads, L, L)"""
@@ -55,9 +56,10 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """One layer: the tokens look at each other, then each thinks for itself. Shapes stay.
+    """One layer: attention among the tokens, then an MLP for each token. Shapes stay.
 
-    Both parts only add to what was there, so that a deep network still passes the gradient on.
+    Both parts are residual: they add to their input, so gradients reach the first layers of a deep
+    network.
     """
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
@@ -91,7 +93,7 @@ class Transformer(nn.Module):
             nn.init.normal_(embedding.weight, std=0.1)
 
     def tokens(self, x: Tensor) -> Tensor:
-        """Return a vector for every token, which knows of its neighbours. → (N, L, width)"""
+        """Return a vector for every token in its context. → (N, L, width)"""
         real = x != PADDING
         places = torch.arange(x.shape[1], device=x.device)
         h = self.dropout(self.token(x) + self.position(places))
@@ -133,24 +135,27 @@ def text_transformer(
     """Return a small transformer encoder for token numbers, as `applications.text.encode` makes.
 
     Args:
-        shape: (length,), the longest text in tokens; shorter ones may come in.
+        shape: (length,), the longest text in tokens; shorter ones are allowed.
         vocabulary: how many different tokens there are. Their numbers are below it.
-        width: how many numbers stand for a token; each of the `heads` gets an equal share.
+        width: size of the embedding of a token; each of the `heads` gets an equal share.
         layers: how many blocks.
-        dropout: the share of numbers that each part leaves out in training.
+        dropout: the probability of dropout after each part in training.
     """
     if width % heads:
-        raise InputError(f"width={width} cannot be shared by heads={heads}; expected a multiple.")
+        raise InputError(
+            f"width={width} is not a multiple of heads={heads}; expected equal shares."
+        )
     (length,) = shape
     features = Transformer(vocabulary, length, width, heads, layers, dropout)
     return TextBackbone(features, width, num_classes, shape=shape, name="text_transformer")
 
 
 class MaskedLanguageModel(nn.Module):
-    """A transformer that guesses tokens. (N, L) → scores of the tokens that are asked for
+    """A transformer that predicts masked tokens. (N, L) → scores at the masked positions
 
-    It has no numbers of its own: the table of embeddings, which turns tokens into vectors, turns
-    vectors into scores as well. A token's score is high where the vector is like its own. Source:
+    It has no parameters of its own: the embedding matrix, which turns tokens into vectors, turns
+    vectors into scores as well (weight tying). A token's score is high where the vector is like
+    its own. Source:
     Press and Wolf, Using the Output Embedding to Improve Language Models (2017).
     """
 
@@ -160,5 +165,5 @@ class MaskedLanguageModel(nn.Module):
 
     def forward(self, x: Tensor, asked: Tensor) -> Tensor:
         """Score where `asked`, shape (N, L), is True. → (number of True, vocabulary)"""
-        # Selected before it is scored: scores for all tokens would be most of the work of a step.
+        # Select first, then score: scores at all positions would be most of the work of a step.
         return self.features.tokens(x)[asked] @ self.features.token.weight.T

@@ -26,11 +26,11 @@ class VGG(nn.Module):
                 self.features.append(nn.Conv2d(channels, width, 3, padding=1))
                 self.features.append(nn.ReLU())
                 channels = width
-            self.features.append(nn.MaxPool2d(2))  # half the height and width
+            self.features.append(nn.MaxPool2d(2))  # halves the height and width
         self.width = channels
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                # Without normalisation, it is this start that keeps the signal alive in 13 layers.
+                # Without normalisation, only this initialisation keeps the signal alive through 13 layers.
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)
 

@@ -35,7 +35,7 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
     """Read a state dict from a `.safetensors` file or from a torch file, without running code.
 
     A torch file is opened with `weights_only=True`; a checkpoint that holds its state dict under
-    `state_dict` or `model` is unpacked, and prefixes that wrappers leave behind are taken off. The
+    `state_dict` or `model` is unpacked, and the prefixes of wrappers are removed. The
     hash is compared with `expected_sha256`, or with the eight digits that torch's file names end
     in (`resnet50-11ad3fa6.pth`).
     """
@@ -43,12 +43,12 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a file of weights.")
     expected = expected_sha256 or _hash_in_name(path.name)
-    if expected and not (found := sha256(path)).startswith(expected):
+    if expected and not (actual := sha256(path)).startswith(expected):
         raise InputError(
-            f"{path} is damaged or altered: its SHA-256 begins with {found[: len(expected)]}; "
-            f"expected {expected}. Delete it and fetch it again."
+            f"{path} is damaged or altered: its SHA-256 begins with {actual[: len(expected)]}; "
+            f"expected {expected}. Delete it and download it again."
         )
-    odd = f"{path} is cut short or is not a file of weights."
+    message = f"{path} is cut short or is not a file of weights."
     try:
         if path.suffix == ".safetensors":
             content = safetensors.torch.load_file(path)
@@ -56,7 +56,7 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
             with path.open("rb") as file:
                 start = file.read(2)
             if start != b"PK" and start[:1] != b"\x80":  # neither of torch's two formats
-                raise InputError(odd)
+                raise InputError(message)
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
@@ -66,7 +66,7 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
     except InputError:
         raise
     except Exception as error:  # a damaged pickle raises a dozen kinds of exceptions
-        raise InputError(odd) from error
+        raise InputError(message) from error
     for key in ("state_dict", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
@@ -78,7 +78,7 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
 def write_weights(
     path: str | Path, state: dict[str, Tensor], note: dict[str, Any], dtype: torch.dtype | None
 ) -> None:
-    """Write a state dict and a note to a `.safetensors` file, whole or not at all."""
+    """Write a state dict and a note to a `.safetensors` file, completely or not at all."""
     tensors = {
         name: tensor.to(dtype) if dtype and tensor.is_floating_point() else tensor
         for name, tensor in state.items()
@@ -91,7 +91,7 @@ def write_weights(
 
 
 def read_note(weights: str | Path, architecture: str) -> dict[str, Any]:
-    """Return what `save_weights` noted beside the tensors; nothing for files of other origin.
+    """Return what `save_weights` noted beside the tensors; {} for files from elsewhere.
 
     A note that names another architecture than the one asked for is an error.
     """
@@ -125,10 +125,10 @@ def _is_state_dict(content: Any) -> bool:
 
 def _hash_in_name(name: str) -> str:
     """Return the hash that a file's name ends in, or "" (a date or a number of steps is none)."""
-    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
-    if found is None or found.group(1).isdigit():
+    match = re.search(r"-([0-9a-f]{8,64})\.\w+$", name)
+    if match is None or match.group(1).isdigit():
         return ""
-    return found.group(1)
+    return match.group(1)
 
 
 def _without_prefix(name: str) -> str:

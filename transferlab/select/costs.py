@@ -107,7 +107,7 @@ def _flops(model: nn.Module, x: Tensor) -> int:
 
 @torch.inference_mode()
 def _seconds(model: nn.Module, x: Tensor, repeats: int) -> float:
-    """Return the median time of a forward pass; a mean would include interruptions by other work."""
+    """Return the median time of a forward pass; a mean would include interruptions."""
     times = []
     with evaluation_mode(model):
         for _ in range(WARM_UP + repeats):

@@ -136,7 +136,7 @@ def fine_tuned_accuracy(
 
 
 def _inputs(model: Backbone, features: MemoryDataset, scores: Sequence[str]) -> dict[str, Tensor]:
-    """Return the input of each score: the features, or what the source's head predicts from them."""
+    """Return the input of each score: features, or what the source's head predicts from them."""
     with torch.no_grad():
         head = model.head.cpu()
         probabilities = head(features.x.cpu()).double().softmax(1)

@@ -148,14 +148,14 @@ class Ranking:
             "a multiplication with its addition is 2 FLOPs."
         )
         if correlations := self.correlations():
-            n = len(self.scores)
+            n, columns = len(self.scores), len(correlations)
             needed = smallest_convincing(n)
             notes.append(
                 f"With {n} models chance alone reaches any τ too often to conclude anything "
                 "(p ≤ 0.05 is impossible)."
                 if needed is None
                 else f"With {n} models τ must reach {needed:.2f} for p ≤ 0.05 (all orders equally "
-                f"likely, two-sided); {len(correlations)} columns are {len(correlations)} chances to be lucky."
+                f"likely, two-sided); {columns} columns are {columns} chances to be lucky."
             )
         return notes
 

@@ -46,9 +46,9 @@ def logme(features: Tensor | np.ndarray, labels: Tensor | np.ndarray) -> float:
     if len(z) < len(x):
         misfit = (targets - u @ z).square().sum(0).clamp_min(EPS * targets.sum(0))
 
-    # Search log t = log α/β on a wide grid, then on finer and finer ones around the best. MacKay's fixed
-    # point, which the paper iterates, has the same solution; but on features without any signal it
-    # takes thousands of rounds, and where there are two maxima it may climb the lower one.
+    # Search log t = log α/β on a wide grid, then on finer and finer ones around the best. MacKay's
+    # fixed point, which the paper iterates, has the same solution; but on features without any
+    # signal it takes thousands of rounds, and where there are two maxima it may climb the lower.
     log_t = torch.zeros_like(misfit)
     for reach, points in ((50, 101), (1, 21), (0.1, 21), (0.01, 21), (0.001, 21)):
         steps = torch.linspace(-reach, reach, points, dtype=torch.float64)
