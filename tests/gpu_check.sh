@@ -52,13 +52,13 @@ collect() {
 
 # step NAME SECONDS COMMAND…: run the command with a time limit, keep its output, note how it ended.
 step() {
-  local name=$1 limit=$(($2 * patience)) began=$SECONDS result=FAILED && shift 2
+  local name=$1 limit=$(($2 * patience)) began=$SECONDS result && shift 2
   echo "== $name (at most $limit s): $*"
   timeout --kill-after=2 "$limit" "$@" >"$out/$name.txt" 2>&1
   case $? in
     0) result=passed ;;
-    124 | 137) result="FAILED: cut off" ;;&
-    *) status=1 ;;
+    124 | 137) result="FAILED: cut off" status=1 ;;
+    *) result=FAILED status=1 ;;
   esac
   steps+=("$name")
   rows+=("| $name | $result | $((SECONDS - began)) | $limit |")
@@ -138,7 +138,7 @@ while [ $# -gt 0 ]; do
     --wheels | --out | --collect)
       [ $# -gt 1 ] || { echo "$1 needs a folder." >&2; exit 2; }
       folder[${1#--}]=$(realpath -m -- "$2") && shift ;;
-    --dry-run) device=cpu profile=smoke patience=2 ;; # a CPU has other things to do as well
+    --dry-run) device=cpu profile=smoke patience=2 && export OMP_NUM_THREADS=1 ;; # it may be busy
     -h | --help) usage; exit 0 ;;
     *) echo "$1 is unknown; see tests/gpu_check.sh --help." >&2; exit 2 ;;
   esac
