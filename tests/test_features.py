@@ -434,7 +434,7 @@ def test_a_damaged_file_is_computed_anew(cached, few, damage):
     cached(few)
     [file] = files(cached.cache)
     file.write_bytes(damage(file.read_bytes()))
-    with pytest.warns(UserWarning, match=r"features-\w+\.json is damaged; what it held is"):
+    with pytest.warns(UserWarning, match=r"features-\w+\.json is damaged; its content is"):
         now, computed = cached(few)
     assert computed == 52
     assert torch.allclose(now.x, plain(cached.model, few.x), atol=1e-5)

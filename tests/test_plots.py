@@ -247,7 +247,7 @@ def test_a_box_is_drawn_around_its_pixels_with_its_name():
     assert [text.get_text() for text in legend.get_texts()] == ["true", "found"]
     first, _ = plots.boxes(torch.rand(2, 3, 16, 16), None, FOUND, "ab", alt=ALT).figure.axes
     assert [text.get_text() for text in first.texts] == ["b 0.75"]  # the true ones are named
-    with pytest.raises(InputError, match="1 images and 2 entries of predicted; expected one for each"):
+    with pytest.raises(InputError, match="1 images and 2 entries of predicted; expected one"):
         plots.boxes(torch.rand(1, 3, 8, 8), FOUND, None, "ab", alt=ALT)
 
 

@@ -108,7 +108,7 @@ def test_the_network_for_texts_guesses_words_as_well_as_its_card_says():
 
 
 def test_the_vocabulary_of_the_shipped_network_is_a_list_of_plain_words():
-    """No passage may be in the repository; single words are nobody's text."""
+    """No passage may be in the repository; single words may."""
     words = card("docstrings")["vocabulary"]
     assert words[:3] == list(SPECIAL) and len(words) == len(set(words)) == 2048
     assert all(TOKEN.fullmatch(word) for word in words[3:])

@@ -87,7 +87,7 @@ def test_a_dead_worker_ends_the_run_with_a_sentence_and_the_run_goes_on(
     done = torchrun(tmp_path, "killed")
     assert done.returncode != 0
     assert "another process of this run has ended; run the same command again" in done.stderr
-    assert f"it goes on from {tmp_path / 'killed.pt'}" in done.stderr
+    assert f"it resumes from {tmp_path / 'killed.pt'}" in done.stderr
     assert not list(tmp_path.glob("*.part"))
     assert not list(tmp_path.glob("killed_*.json"))
 

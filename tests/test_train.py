@@ -471,7 +471,7 @@ def test_a_wholly_frozen_model_is_refused(points):
     model = net()
     for parameter in model.parameters():
         parameter.requires_grad = False
-    with pytest.raises(InputError, match="no trainable parameter left"):
+    with pytest.raises(InputError, match="no trainable parameters"):
         fit(model, points(), epochs=1)
 
 

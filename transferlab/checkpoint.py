@@ -1,6 +1,6 @@
-"""Checkpoints: resume bit for bit, and refuse every other run by name.
+"""Checkpoints: resume a run bit for bit, and refuse any other run, naming the difference.
 
-A checkpoint is written whole or not at all, and read without running code.
+A checkpoint is written completely or not at all, and read without running code.
 """
 
 import errno
@@ -37,8 +37,8 @@ def save_checkpoint(path: str | Path, content: dict[str, Any]) -> None:
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote, onto the CPU; refuse a cut, altered or foreign file.
 
-    A file that is good but cannot be read now (permissions, too many open files) is never called
-    damaged: the error says what the system said.
+    A sound file that cannot be read now (permissions, too many open files) is never called damaged:
+    the error quotes the system's.
     """
     path = real_path(path)
     if path.is_dir():
@@ -54,7 +54,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         try:
-            # torch's files are zip archives, with a checksum for every record: compare them all.
+            # torch's files are zip archives with a checksum per record: verify all of them.
             with zipfile.ZipFile(file) as archive:
                 broken = archive.testzip()
         except MemoryError:
@@ -76,7 +76,7 @@ def _read(path: Path) -> dict[str, Any]:
         except (RuntimeError, ValueError, KeyError) as error:
             raise InputError(f"{path} is damaged; delete it.") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise InputError(f"{path} is not a checkpoint that fit() wrote, in this version's form.")
+        raise InputError(f"{path} is not a checkpoint that fit() wrote, in this version's format.")
     return content
 
 
@@ -86,10 +86,10 @@ def _read(path: Path) -> dict[str, Any]:
 def capture(
     parts: Mapping[str, Any], order: torch.Generator, history: History, device: torch.device
 ) -> dict[str, Any]:
-    """Return everything that a run must remember to go on as if it had never stopped.
+    """Return everything that a run needs to resume as if it had never stopped.
 
     Args:
-        parts: what has a `state_dict`: model, optimizer, scheduler, penalty, …; by name.
+        parts: the objects with a `state_dict`: model, optimizer, scheduler, penalty, …; by name.
         order: the generator that shuffles the data.
     """
     return {
@@ -108,10 +108,10 @@ def restore(
     history: History,
     device: torch.device,
 ) -> None:
-    """Set everything to where a checkpoint stopped; the arguments are those of `capture`."""
+    """Restore the state of a checkpoint; the arguments are those of `capture`."""
     for name, part in parts.items():
         part.load_state_dict(saved[name])
-    if process_rank() < len(saved["rng"]):  # a process more than before starts from its seed
+    if process_rank() < len(saved["rng"]):  # an additional process starts from its seed
         set_rng_state(saved["rng"][process_rank()], device)
     order.set_state(saved["order"])
     for name, values in saved["history"].items():
@@ -122,7 +122,7 @@ def restore(
 
 
 def describe_model(model: nn.Module) -> Settings:
-    """Return what tells a model from others before it is trained: its form and its weights."""
+    """Return what identifies a model before training: its architecture and its weights."""
     return {
         "model": repr(model).splitlines(),
         **describe_freezing(model),
@@ -131,7 +131,7 @@ def describe_model(model: nn.Module) -> Settings:
 
 
 def describe_freezing(model: nn.Module) -> Settings:
-    """Return which parameters learn, and which layers `freeze` keeps in one mode."""
+    """Return which parameters are trainable, and which layers `freeze` keeps in one mode."""
     held = {name: m.training for name, m in model.named_modules() if "train" in vars(m)}
     return {
         "trainable parameters": [n for n, p in model.named_parameters() if p.requires_grad],
@@ -140,7 +140,7 @@ def describe_freezing(model: nn.Module) -> Settings:
 
 
 def describe_optimizer(optimizer: torch.optim.Optimizer, model: nn.Module) -> Settings:
-    """Return an optimizer's kind, and names, shapes and options of its parameter groups."""
+    """Return an optimizer's class, and names, shapes and options of its parameter groups."""
     names = {parameter: name for name, parameter in model.named_parameters()}
     settings: Settings = {
         "optimizer": type(optimizer).__name__,
@@ -171,7 +171,7 @@ def check_same_run(
     _check_shapes(saved["model"], model, path)
     now, kept = model.state_dict(), saved["model"]
     if hash_tensors(now.items()) == hash_tensors(kept.items()):
-        # This very run has trained the model, as in a notebook whose cell is run again.
+        # This same run trained the model, as when a notebook's cell is run again.
         left_as = {"starting weights": settings["starting weights"], **saved["left as"]}
         settings = {
             name: saved["settings"][name] if left_as.get(name) == value else value
@@ -189,14 +189,14 @@ def check_same_run(
 
 
 def check_processes_agree(settings: Settings) -> None:
-    """Refuse to train together when the processes of torchrun were given different things."""
+    """Refuse to train when the processes of torchrun have different settings."""
     first, *others = gather_from_processes(settings)
     for rank, other in enumerate(others, start=1):
         for name in first:
             if other.get(name) != first[name]:
                 difference = _difference(name, first[name], other.get(name), f"process {rank}")
                 raise InputError(
-                    f"the processes do not do the same: process 0: {difference}; "
+                    f"the processes differ: process 0: {difference}; "
                     "start them with the same script and data."
                 )
 
@@ -221,17 +221,17 @@ def _check_shapes(saved: dict[str, Tensor], model: nn.Module, path: str | Path) 
     shapes = {name: tuple(tensor.shape) for name, tensor in saved.items()}
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     if shapes != expected:
-        odd = sorted(shapes.items() ^ expected.items())[0][0]
+        name = sorted(shapes.items() ^ expected.items())[0][0]
         raise InputError(
-            f"{path} belongs to another architecture: {odd} has shape {shapes.get(odd)}; "
-            f"expected {expected.get(odd)}."
+            f"{path} belongs to another architecture: {name} has shape {shapes.get(name)}; "
+            f"expected {expected.get(name)}."
         )
 
 
 def _check_moments(saved: dict[str, Any], settings: Settings, path: str | Path) -> None:
     """Refuse moments of other shapes than their parameters.
 
-    torch loads them all the same, and a fused optimizer then writes outside of its memory.
+    torch loads them without an error, and a fused optimizer then writes out of bounds.
     """
     names = [
         text
@@ -250,7 +250,7 @@ def _check_moments(saved: dict[str, Any], settings: Settings, path: str | Path) 
 
 
 def _check_anchor(saved: dict[str, Any], penalty: Any, path: str | Path) -> None:
-    """Refuse a penalty that was bound to other weights than the run's."""
+    """Refuse a penalty that is anchored at other weights than the run's."""
     given = {} if penalty is None else penalty.state_dict()
     if given and describe(given, "penalty") != describe(saved, "penalty"):
         raise InputError(f"{path} belongs to another run: its penalty is anchored elsewhere.")
@@ -267,5 +267,5 @@ def _check_steps(
     if steps and steps[-1] < total_steps and steps[-1] % steps_per_epoch:
         raise InputError(
             f"{path} ends after {steps[-1]} steps, in the middle of an epoch of {steps_per_epoch}; "
-            f"it cannot go on to {total_steps}. Use another file."
+            f"it cannot be resumed to {total_steps}. Use another file."
         )

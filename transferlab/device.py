@@ -1,4 +1,4 @@
-"""Where the numbers are computed: the device, the CPU share, and every source of randomness."""
+"""The device, the CPU quota, and every source of randomness."""
 
 import contextlib
 import os
@@ -13,13 +13,13 @@ import torch
 from transferlab.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-_preferred: str | None = None  # what "auto" means in this process, when somebody has said it
+_preferred: str | None = None  # what "auto" means in this process, if `prefer_device` was called
 
 
 def prefer_device(name: str | None) -> None:
-    """Say what "auto" means from now on; None: the GPU when there is one, otherwise the CPU.
+    """Set what "auto" means from now on; None: the GPU if there is one, otherwise the CPU.
 
-    A lesson says it once, in `lesson.start`, and none of its other cells names a device.
+    A lesson sets it once, in `lesson.start`, so none of its other cells names a device.
     """
     global _preferred
     _preferred = None
@@ -29,8 +29,8 @@ def prefer_device(name: str | None) -> None:
 def choose_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device called `name`.
 
-    "auto" is what `prefer_device` has said, or else the GPU when there is one, otherwise the CPU.
-    Of several processes that torchrun started, each gets a GPU of its own.
+    "auto" is the device set by `prefer_device`, or else the GPU if there is one, otherwise the CPU.
+    Each process that torchrun started gets its own GPU.
     """
     if str(name) == "auto" and _preferred is not None:
         name = _preferred
@@ -43,9 +43,9 @@ def choose_device(name: str | torch.device = "auto") -> torch.device:
     if not available[kind]:
         raise InputError(f"device={str(name)!r} was asked for, but torch finds none here; use cpu.")
     if str(name) == "cuda" and "LOCAL_RANK" in os.environ:
-        number, found = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if number >= found:
-            raise InputError(f"torchrun started more processes than the {found} GPUs found here.")
+        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= count:
+            raise InputError(f"torchrun started more processes than the {count} GPUs found here.")
         return torch.device("cuda", number)
     return torch.device(name)
 
@@ -55,7 +55,7 @@ def _mps_is_available() -> bool:
 
 
 def cpu_quota() -> float:
-    """Return how many CPU cores this process may really use.
+    """Return how many CPU cores this process may use.
 
     A container often sees all cores of its host but may use only a share of them. Starting one
     thread per visible core then makes everything slower, so the smaller number counts.
@@ -99,9 +99,9 @@ def set_rng_state(state: dict[str, Any], device: torch.device) -> None:
 
 @contextlib.contextmanager
 def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
-    """Inside: every generator starts from `seed`, and cuDNN chooses deterministic algorithms.
+    """Start every generator from `seed`, and make cuDNN choose deterministic algorithms.
 
-    Outside, the caller's generators go on as if nothing had happened.
+    Afterwards the caller's generators continue from where they were.
     """
     device = torch.device(device)
     before = rng_state(device)

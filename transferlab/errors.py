@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """Bad input, said in one sentence: what, where, what was found and what was expected."""
+    """Bad input, in one sentence: what, where, what was found and what was expected."""

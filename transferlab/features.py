@@ -1,4 +1,4 @@
-"""Frozen features, computed once: after that, training a head costs next to nothing."""
+"""Frozen features, computed once: training a head on them then costs next to nothing."""
 
 import copy
 import hashlib
@@ -29,7 +29,7 @@ from transferlab.models import Backbone
 from transferlab.run import QUIET_SECONDS
 from transferlab.train import fit
 
-FORMAT = "transferlab features 1"  # count on when the same network gets other features
+FORMAT = "transferlab features 1"  # increase when the same network gets other features
 MOST_AT_ONCE = 128  # samples
 CPU_BATCH_BYTES = 5_000_000
 TOLERANCE = 0.01  # far above rounding on any device, far below what another layer would change
@@ -46,15 +46,15 @@ def extract_features(
     """Return the features of a whole data set, x of shape (N, width), with its labels.
 
     The features of a frozen backbone never change, so one pass over the images serves every epoch
-    of training a head on them. A backbone that can still change is refused: its features would be
-    out of date after the first step.
+    of training a head on them. A trainable backbone is refused: its features would be out of date
+    after the first step.
 
     Args:
-        batch_size: how many samples are computed at once; None chooses what suits the device.
+        batch_size: how many samples are computed at once; None chooses by the device.
         cache: a folder that keeps the features. A second call with the same backbone and the same
             data reads them. They stay on the disk, mapped into memory, so they and the data may be
-            larger than the memory; writing to `x` changes nothing on the disk. What they belong to
-            stands beside them in a JSON file. Several processes may use one folder.
+            larger than the memory; writing to `x` changes nothing on the disk. A JSON file beside
+            them says what they belong to. Several processes may use one folder.
     """
     _refuse_trainable(model)
     where = choose_device(device)
@@ -96,9 +96,9 @@ def train_head(
                 f"{name}= needs a pass through the backbone in every step, but train_head computes "
                 "the features once; use fit."
             )
-    how = {"device": device, "cache": cache}
-    train_features = extract_features(model, train, **how)
-    val_features = None if val is None else extract_features(model, val, **how)
+    where = {"device": device, "cache": cache}
+    train_features = extract_features(model, train, **where)
+    val_features = None if val is None else extract_features(model, val, **where)
     return fit(model.head, train_features, val=val_features, device=device, **options)
 
 
@@ -145,7 +145,7 @@ def _compute(
     loader = batches(dataset, batch_size, device=device, workers=workers)
     for x, y in tqdm(loader, "features", unit="batch", leave=False, delay=QUIET_SECONDS):
         if x.ndim == 4 and device.type == "cpu":
-            # In the order (N, height, width, C), depthwise convolutions are three times faster.
+            # In the memory order (N, H, W, C), depthwise convolutions are three times faster.
             x = x.contiguous(memory_format=torch.channels_last)
         features = model.forward_features(x)
         if not torch.isfinite(features).all():
@@ -156,11 +156,11 @@ def _compute(
 
 
 def _for_inference(model: Backbone) -> Backbone:
-    """Return a copy in evaluation mode; convolutions have taken in the BatchNorm after them.
+    """Return a copy in evaluation mode, with each BatchNorm fused into the convolution before it.
 
     A frozen BatchNorm multiplies each channel by one number and adds another. The convolution
-    before it can do both, with other weights, and a MobileNet needs a third less time. Which layer
-    follows which is known inside a Sequential only.
+    before it can do both, with other weights, and a MobileNet needs a third less time. Only inside
+    a Sequential is it known which layer follows which.
     """
     model = copy.deepcopy(model).eval()
     for layers in list(model.modules()):
@@ -176,9 +176,9 @@ def _for_inference(model: Backbone) -> Backbone:
 def _good_batch_size(model: Backbone, device: torch.device) -> int:
     """Return how many samples to compute at once.
 
-    A GPU likes many. A CPU likes 8 photos of 224 pixels, or as many bytes of smaller images: what
-    the layers make of more is too large to be kept for the next batch. It is then asked from the
-    system anew for every layer, which took half of the time.
+    A GPU is fast with many. For a CPU, 8 photos of 224 pixels are best, or as many bytes of smaller
+    images: the activations of more are too large for the allocator to keep for the next batch.
+    Requesting that memory from the system for every layer took half of the time.
     """
     if device.type != "cpu":
         return MOST_AT_ONCE
@@ -186,7 +186,7 @@ def _good_batch_size(model: Backbone, device: torch.device) -> int:
     return min(max(1, CPU_BATCH_BYTES // sample_bytes), MOST_AT_ONCE)
 
 
-# ---- keeping them on the disk --------------------------------------------------------------------
+# ---- caching on the disk -------------------------------------------------------------------------
 
 
 def _through_cache(
@@ -203,22 +203,22 @@ def _through_cache(
     text = json.dumps(belongs_to, sort_keys=True, indent=2)
     key = hashlib.sha256(text.encode()).hexdigest()
     path = folder / f"features-{key[:16]}"
-    found = read_mapped(path, belongs_to)
-    if found is None or not _agrees(found, model, dataset, device):
+    kept = read_mapped(path, belongs_to)
+    if kept is None or not _agrees(kept, model, dataset, device):
         write_batches(path, computed, len(dataset), belongs_to)
-        found = read_mapped(path, belongs_to)
-        if found is None or not _agrees(found, model, dataset, device):
+        kept = read_mapped(path, belongs_to)
+        if kept is None or not _agrees(kept, model, dataset, device):
             remove_mapped(path)
             raise InputError(
                 f"{_name(model, dataset)}: the same sample has other features when it is computed "
                 "again, so they cannot be kept; expected a transform and layers without randomness."
             )
-    x, y = found
+    x, y = kept
     return from_disk(x, y, class_names(dataset, y), _name(model, dataset))
 
 
 def _belongs_to(model: Backbone, dataset: Dataset) -> dict[str, Any]:
-    """Return everything that decides the features, as something that JSON can hold."""
+    """Return everything that determines the features, in a form that JSON can hold."""
     tensors = [*model.normalize.named_buffers("normalize")]
     tensors += [*model.features.named_parameters(), *model.features.named_buffers()]
     return {
@@ -239,14 +239,14 @@ def _belongs_to(model: Backbone, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def _agrees(found: Batch, model: Backbone, dataset: Dataset, device: torch.device) -> bool:
-    """Compute the first and the last sample again, and compare.
+def _agrees(kept: Batch, model: Backbone, dataset: Dataset, device: torch.device) -> bool:
+    """Compute the first and the last sample again, and compare them.
 
-    No key can see all code of a layer or a transform; what they do is seen here.
+    No key can cover all code of a layer or a transform; their results can be compared.
     """
     ends = torch.tensor([0, len(dataset) - 1])
     [(now, _)] = _compute(model, subset(dataset, ends), len(ends), device, workers=0)
-    now, kept = now.cpu(), found[0][ends]
-    if (now.dtype, now.shape) != (kept.dtype, kept.shape):
+    now, before = now.cpu(), kept[0][ends]
+    if (now.dtype, now.shape) != (before.dtype, before.shape):
         return False
-    return bool((now - kept).norm() <= TOLERANCE * kept.norm())
+    return bool((now - before).norm() <= TOLERANCE * before.norm())

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, locks, hashes, and the two kinds of tables."""
+"""Atomic writes of files, locks, hashes, and tables as text and HTML."""
 
 import contextlib
 import hashlib
@@ -22,15 +22,15 @@ def real_path(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def written_whole(path: str | Path) -> Iterator[Path]:
-    """Inside: another path to write to. It gets the name `path` when all went well.
+    """Yield a temporary path to write to; without an error it is renamed to `path`.
 
     >>> with written_whole("run.pt") as unfinished:
     ...     torch.save(content, unfinished)
 
-    What was written is forced to the disk and then renamed. Renaming is one step for the file
-    system: whoever is killed at any moment leaves the old file or the new one, whole. Every
-    process writes to a name of its own, so that two of them cannot mix their bytes; what a killed
-    one has left unfinished is removed by the next one that writes the same file.
+    The content is flushed to the disk and then renamed. Renaming is atomic: a process that is
+    killed at any moment leaves either the old file or the new one, complete. Every process writes
+    to its own temporary name, so that two of them cannot mix their bytes; the unfinished file of a
+    killed process is removed by the next one that writes the same file.
     """
     path = real_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
-        unfinished.unlink(missing_ok=True)  # it is not there any more when all went well
+        unfinished.unlink(missing_ok=True)  # already renamed if there was no error
         _sweep(path)
 
 
@@ -54,7 +54,7 @@ def _unfinished_name(path: Path) -> Path:
 
 
 def _sweep(path: Path) -> None:
-    """Remove what processes of this machine that have ended left unfinished."""
+    """Remove the unfinished files of processes of this machine that have ended."""
     for leftover in path.parent.glob(f".{path.name}.{platform.node()}-*.part"):
         process = int(leftover.name.split("-")[-2])
         if not _is_running(process):
@@ -66,7 +66,7 @@ def _is_running(process: int) -> bool:
     if os.name == "nt":  # there, os.kill would end the process
         return True
     try:
-        os.kill(process, 0)  # signal 0 only asks
+        os.kill(process, 0)  # signal 0 only checks
     except ProcessLookupError:
         return False
     except OSError:
@@ -90,9 +90,9 @@ def check_writable(path: str | Path) -> None:
 
 @contextlib.contextmanager
 def locked(path: str | Path) -> Iterator[None]:
-    """Inside: this process alone may write `path`; a second one is refused with a sentence.
+    """Lock `path` for this process; a second one gets an InputError.
 
-    The lock is a small hidden file beside it. The system lets it go when the process ends, however
+    The lock is a small hidden file beside it. The system releases it when the process ends, however
     it ends.
     """
     import filelock  # here, because `import transferlab` should be no slower than torch
@@ -131,7 +131,7 @@ def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def tensor_bytes(tensor: Tensor) -> memoryview:
-    """Return the numbers of a tensor as bytes, without a copy when they lie in one piece."""
+    """Return the numbers of a tensor as bytes, without a copy if they are contiguous."""
     flat = tensor.detach().cpu().contiguous().flatten()
     return memoryview(flat.view(torch.uint8).numpy())
 
@@ -143,7 +143,7 @@ def text_table(rows: Sequence[Sequence[str]], numbers: bool = False) -> str:
     """Return rows of cells as lines of text, the columns aligned; the first row is the header.
 
     Args:
-        numbers: all columns but the first hold numbers, which end below each other.
+        numbers: all columns but the first hold numbers, aligned to the right.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []

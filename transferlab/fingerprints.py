@@ -1,7 +1,7 @@
 """Fingerprints: a short text that differs whenever data, a function or a setting differs.
 
-`fingerprint` tells data sets apart whose features are kept on the disk. `describe` and
-`describe_data` tell runs of `fit` apart, so that a checkpoint is never continued by another run.
+`fingerprint` identifies data sets whose features are cached on the disk. `describe` and
+`describe_data` identify runs of `fit`, so that a checkpoint is never resumed by another run.
 """
 
 import enum
@@ -27,12 +27,12 @@ from transferlab.files import hash_tensors
 
 
 def fingerprint(dataset: Dataset) -> Any:
-    """Return what decides the samples of a data set, as something that JSON can hold.
+    """Return what determines the samples of a data set, in a form that JSON can hold.
 
-    Equal fingerprints mean equal samples in equal order. Tensors are hashed. Of the files of an
-    image folder the names, the sizes and the times of the last change are taken: a look at these
-    costs almost nothing, and every way of changing a file changes its `ctime`. A data set of your
-    own can have a method `fingerprint()`.
+    Equal fingerprints mean equal samples in equal order. Tensors are hashed. For the
+    files of an image folder, names, sizes and times of the last change are used: reading them costs
+    almost nothing, and every change of a file changes its `ctime`. A data set of your own can have
+    a method `fingerprint()`.
     """
     if hasattr(dataset, "fingerprint"):
         return dataset.fingerprint()
@@ -70,14 +70,14 @@ def _hash_files(data: ImageFolder) -> str:
     digest = hashlib.sha256()
     for file, label in zip(data.files, data.targets, strict=True):
         status = file.stat()
-        name = f"{file.parent.name}/{file.name}"  # where the folder itself lies does not matter
+        name = f"{file.parent.name}/{file.name}"  # the folder itself may move
         facts = (name, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
         digest.update(f"{facts}\n".encode())
     return digest.hexdigest()
 
 
 def _transform_text(transform: Any) -> str:
-    """Return a transform's own words; refuse one that only says where it lies in memory."""
+    """Return a transform's repr; refuse one that is only an address in memory."""
     text = repr(transform)
     if " at 0x" in text:
         raise InputError(
@@ -87,20 +87,20 @@ def _transform_text(transform: Any) -> str:
     return text
 
 
-SAMPLE = 16  # inputs that are looked at where looking at all would take long
+SAMPLE = 16  # inputs that are hashed where hashing all would take long
 WHOLE_BYTES = 64 * 2**20  # data in memory up to this size are hashed whole
 
 
 def describe_data(dataset: Dataset) -> dict[str, Any]:
-    """Return what tells a training set from others of the same length, by name.
+    """Return what distinguishes a training set from others of the same length, by name.
 
-    A text that begins with "#" is a hash. Of a data set that is not in memory a sample of the
+    A text that begins with "#" is a hash. For a data set that is not in memory, a sample of the
     inputs is read.
     """
     try:
         y = labels(dataset)
         label_hash = "#" + hash_tensors([("labels", torch.as_tensor(y))])[:16]
-    except InputError:  # the data set does not tell its labels
+    except InputError:  # the data set has no attribute for its labels
         label_hash = "unknown"
     return {
         "samples": len(dataset),
@@ -119,7 +119,7 @@ def _hash_inputs(dataset: Dataset) -> str:
             x = x[_spread(len(x))]
         return "#" + hash_tensors([("x", x)])[:16]
     one, two = _read_sample(dataset), _read_sample(dataset)
-    # A data set with random numbers of its own, which no seed fixes, cannot be told by its inputs.
+    # The inputs of a data set with its own random numbers, which no seed fixes, identify nothing.
     return f"#{one[:16]}" if one == two else "random"
 
 
@@ -142,7 +142,7 @@ def _spread(n: int) -> Tensor:
 NUMBERS_AND_TEXTS = (bool, int, float, complex, str, bytes)
 PLAIN = (*NUMBERS_AND_TEXTS, type(None), range, slice, enum.Enum, PurePath, np.generic)
 PLAIN += (torch.dtype, torch.device, torch.Size)
-# Functions that live here are known by their names; the code of others may change between runs.
+# Functions from here are identified by name; the code of others may change between runs.
 LIBRARIES = tuple(
     {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     | {str(Path(__file__).parent)}
@@ -154,7 +154,7 @@ def describe(value: Any, name: str) -> str:
 
     A function is its qualified name, the values that it captured and its default arguments; one
     of your own also has a hash of its code and the numbers and functions that the code refers to.
-    Objects are described by their attributes. What holds something that cannot be described, such
+    Objects are described by their attributes. A value that contains something indescribable, such
     as an open file or a random number generator, is refused.
 
     Args:
@@ -171,13 +171,13 @@ def describe(value: Any, name: str) -> str:
 
 
 class _CannotDescribeError(Exception):
-    """Something is only known by its place in memory."""
+    """Something has no description but its address in memory."""
 
 
 def _describe(value: Any, outer: tuple[int, ...]) -> str:
     if isinstance(value, PLAIN):
         return repr(value)
-    if id(value) in outer:  # an object that holds itself
+    if id(value) in outer:  # an object that contains itself
         return "…"
 
     def inside(part: Any) -> str:
@@ -206,7 +206,7 @@ def _describe(value: Any, outer: tuple[int, ...]) -> str:
         case types.ModuleType():
             return value.__name__
         case nn.Module():
-            # A network that learns has other weights at each look; its form must do.
+            # A trainable network changes its weights all the time: use its architecture alone.
             learns = any(parameter.requires_grad for parameter in value.parameters())
             weights = "" if learns else " #" + hash_tensors(value.state_dict().items())[:16]
             return repr(value) + weights
@@ -214,7 +214,7 @@ def _describe(value: Any, outer: tuple[int, ...]) -> str:
         kind = type(value)
         return f"{kind.__module__}.{kind.__qualname__}({inside(vars(value))})"
     text = repr(value)
-    if " at 0x" in text:  # it only says where it lies in memory
+    if " at 0x" in text:  # only an address in memory
         raise _CannotDescribeError(f"a {type(value).__name__}")
     return text
 
@@ -231,16 +231,16 @@ def _describe_function(function: types.FunctionType, inside: Callable[[Any], str
         facts["defaults"] = inside([function.__defaults__, function.__kwdefaults__])
     if not code.co_filename.startswith(LIBRARIES):
         for name in code.co_names:
-            found = function.__globals__.get(name)
-            if isinstance(found, (*NUMBERS_AND_TEXTS, tuple, Tensor, types.FunctionType)):
-                facts[name] = inside(found)
+            value = function.__globals__.get(name)
+            if isinstance(value, (*NUMBERS_AND_TEXTS, tuple, Tensor, types.FunctionType)):
+                facts[name] = inside(value)
         facts["code"] = "#" + _short_hash(_code_text(code))
     name = f"{function.__module__}.{function.__qualname__}"
     return f"{name}({', '.join(f'{key}={text}' for key, text in facts.items())})"
 
 
 def _code_text(code: types.CodeType) -> str:
-    """Return what a function computes as a text, without names of files and numbers of lines."""
+    """Return a function's code as a text, without file names and line numbers."""
     constants = [
         _code_text(constant) if isinstance(constant, types.CodeType) else _describe(constant, ())
         for constant in code.co_consts

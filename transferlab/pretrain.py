@@ -1,18 +1,18 @@
-"""Pre-training: seven ways to learn features. One loop for all; what differs is the loss.
+"""Pre-training: seven ways to learn features, with one loop and different losses.
 
 | objective     | labels | the network learns to                                       |
 | ------------- | ------ | ----------------------------------------------------------- |
 | `supervised`  | yes    | name the class                                              |
-| `autoencoder` | no     | write an image down in few numbers and read it back         |
-| `denoising`   | no     | repair an image                                             |
-| `masked`      | no     | complete an image of which parts are hidden                 |
+| `autoencoder` | no     | compress an image into few numbers and reconstruct it       |
+| `denoising`   | no     | restore a corrupted image                                   |
+| `masked`      | no     | fill in the hidden parts of an image                        |
 | `contrastive` | no     | find another view of the same image among many images       |
-| `masked_tokens` | no   | complete a text of which words are hidden                   |
-| `gan`         | no     | tell real images from those that another network makes up   |
+| `masked_tokens` | no   | fill in the hidden words of a text                          |
+| `gan`         | no     | distinguish real images from generated ones                 |
 
 Each takes a backbone and trains its features in place. All but the first ignore the labels and do
-not touch the head: give the backbone a new one and fine-tune it with `fit`. What an objective needs
-besides (a decoder, a projection, a generator) is made for the run, trained together with the
+not touch the head: give the backbone a new one and fine-tune it with `fit`. What else an objective
+needs (a decoder, a projection, a generator) is made for the run, trained together with the
 features, and thrown away.
 
 The arguments are the same for all: `steps` gradient steps, `seed`, and the options of `fit`, such
@@ -56,8 +56,8 @@ Change = Callable[[Tensor], Tensor]  # makes other images of a batch of images
 def squared_error(output: Tensor, target: Tensor) -> Tensor:
     """Return the mean of (output − target)² over all pixels of all images.
 
-    Shapes must be equal. Between others torch would repeat one of the two, with a warning at most,
-    and the network would learn something else than was meant.
+    Shapes must be equal. Otherwise torch would broadcast one of the two, with a warning at most,
+    and the network would learn something unintended.
     """
     if output.shape != target.shape:
         raise InputError(
@@ -75,7 +75,7 @@ def masked_error(output: Tensor, target: Tensor, hidden: Tensor) -> Tensor:
         target: the images, same shape.
         hidden: shape (N, 1, H, W), True where a pixel was hidden.
     """
-    # Multiplied, not selected with output[hidden]: a GPU would have to wait for the count.
+    # Multiply instead of selecting with output[hidden]: a GPU would have to wait for the count.
     squares = (full_precision(output) - target).square() * hidden
     return squares.sum() / (hidden.sum() * target.shape[1])
 
@@ -94,12 +94,12 @@ def masked_cross_entropy(scores: Tensor, tokens: Tensor) -> Tensor:
 def nt_xent(one: Tensor, two: Tensor, temperature: float = 0.5) -> Tensor:
     """Return the normalised, temperature-scaled cross-entropy of two views of N images.
 
-    Of 2N projections z each is an anchor i once; j is the other view of the same image:
+    Each of the 2N projections z is the anchor i once; j is the other view of the same image:
 
         l(i, j) = −log( exp(sim(zᵢ, zⱼ)/τ) / Σ_{k≠i} exp(sim(zᵢ, z_k)/τ) ),  sim = cosine
 
     The sum leaves out only the anchor itself. It is the InfoNCE loss with 2N − 2 negatives; a
-    network that cannot tell images apart gets log(2N − 1).
+    network that cannot distinguish images gets log(2N − 1).
 
     Args:
         one, two: projections of the first and of the second views, shape (N, width).
@@ -116,11 +116,11 @@ def nt_xent(one: Tensor, two: Tensor, temperature: float = 0.5) -> Tensor:
     return F.cross_entropy(similarity.masked_fill(itself, -torch.inf), partner)
 
 
-# ---- what is changed; random numbers come from the CPU: one seed, one result on every device ----
+# ---- changes of the input; drawn on the CPU, so one seed gives one result on every device -------
 
 
 def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
-    """Choose patches to hide, as many in every image. → (N, 1, H, W), True where hidden
+    """Choose patches to hide, the same number in every image. → (N, 1, H, W), True where hidden
 
     Args:
         x: images, shape (N, C, H, W).
@@ -136,7 +136,7 @@ def random_patches(x: Tensor, patch: int, share: float) -> Tensor:
     if not 0 < count < rows * columns:
         raise InputError(
             f"share={share} hides {count} of {rows}×{columns} patches; expected at least one "
-            "hidden and one shown, so take another share or smaller patches."
+            "hidden and one shown, so choose another share or smaller patches."
         )
     # The ranks of random numbers are a random order: exactly `count` of them are below `count`.
     ranks = torch.rand(n, rows * columns).to(x.device).argsort(dim=1)
@@ -171,11 +171,11 @@ def hide_tokens(x: Tensor, hidden: Tensor, vocabulary: int) -> Tensor:
     """Return texts in which 80 % of the hidden tokens are masks and 10 % are random words.
 
     The last 10 % stay as they are. After pre-training there are no masks any more; a network that
-    had learned to listen to masks only would not be prepared for real words.
+    attended only to masks would not be prepared for real words.
 
     Args:
         x: token numbers, shape (N, L).
-        hidden: shape (N, L), True where a token is to be guessed.
+        hidden: shape (N, L), True where a token is to be predicted.
         vocabulary: how many tokens there are.
     """
     how = torch.rand(x.shape).to(x.device)
@@ -245,11 +245,11 @@ def denoising(
     seed: int = 0,
     **options: Any,
 ) -> History:
-    """Minimise ‖g(f(x̃)) − x‖², per pixel: x̃ is a damaged x, the target is x itself.
+    """Minimise ‖g(f(x̃)) − x‖², per pixel: x̃ is a corrupted x, the target is x itself.
 
     Args:
-        corrupt: damages a batch of images, each in its own way. By default a quarter of the pixels
-            of each image, in random places, become 0.
+        corrupt: corrupts a batch of images, each with its own random numbers. By default a quarter
+            of the pixels of each image, in random places, become 0.
 
     Source: Vincent, Larochelle, Bengio and Manzagol, Extracting and Composing Robust Features with
     Denoising Autoencoders (2008).
@@ -277,7 +277,7 @@ def masked(
     """Minimise (g(f(x with hidden patches)) − x)², the mean over the hidden pixels only.
 
     He et al. drop the hidden patches, which needs a transformer. Xie et al. put a learned value in
-    their place, which serves every network; so it is done here.
+    their place, which works with every network, so that is done here.
 
     Args:
         share: how much of each image is hidden.
@@ -353,15 +353,15 @@ def contrastive(
     """Make two views of each image; each must find the other among all views of the batch (SimCLR).
 
     Both views go through the network in one pass, as in the authors' code. BatchNorm then
-    normalises them together, and the numbers of one half do not give away which view it is.
+    normalises them together, and the statistics of one half do not reveal which view it is.
 
     Images are contrasted with those that share a forward pass: over several processes, or
     in parts of a batch, with fewer than `batch_size`.
 
     Args:
-        views: makes a view of each image of a batch, with other random numbers at every call. What
-            it changes is what the features learn to ignore. By default a little of everything in
-            `data.augment` but mirroring.
+        views: makes a view of each image of a batch, with other random numbers at every call. The
+            features become invariant to what it changes. By default a little of everything in
+            `data.augment` except mirroring.
         temperature: τ of `nt_xent`.
 
     Source: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive Learning of
@@ -388,18 +388,18 @@ def gan(
     seed: int = 0,
     **options: Any,
 ) -> History:
-    """Play the game of a generator against a discriminator whose features are the backbone's.
+    """Train a generator against a discriminator whose features are the backbone's.
 
-    Both players take their step at once, from the same state, where Goodfellow et al. let them take
-    turns. So one loss serves both (`GAN.loss` in models/gan.py), and the run is saved and resumed
-    like any other: the sum of `discriminator_loss` and `generator_loss`, each with the other player
-    held constant. When the discriminator can only guess, the sum is 3 ln 2 = 2.08.
+    Both players take their steps at the same time, from the same state, where Goodfellow et al. let
+    them take turns. So one loss serves both (`GAN.loss` in models/gan.py), and the run is saved and
+    resumed like any other: the sum of `discriminator_loss` and `generator_loss`, each with the
+    other player held constant. When the discriminator can only guess, the sum is 3 ln 2 = 2.08.
 
     BatchNorm sees real and generated images in batches of their own, and the backbone's running
     statistics are those of the real ones.
 
     Args:
-        generator: trained in place too, for those who want its images afterwards.
+        generator: trained in place too, so that it can draw images afterwards.
 
     Sources: Goodfellow et al., Generative Adversarial Nets (2014); Radford, Metz and Chintala,
     Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks

@@ -1,4 +1,4 @@
-"""Recipes: how the shipped checkpoints were made, so that anybody can make them again."""
+"""Recipes: how the shipped checkpoints were made, so that they can be reproduced."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from transferlab.models.weights import SHIPPED, sha256
 from transferlab.pretrain import guess_tokens, masked_tokens, supervised
 
 WORDS = 2048  # in the vocabulary of "docstrings"
-# What the card says of a pre-training besides the recipe's own numbers.
+# What the card says about a pre-training besides the recipe's own numbers.
 Facts = dict[str, Any]
 
 
@@ -53,10 +53,10 @@ def _supervised(recipe: "Recipe", steps: int, seed: int, device: str) -> tuple[B
 def _on_letters(model: Backbone, facts: Facts, seed: int, device: str) -> dict[str, float]:
     channels, size, _ = model.shape
     unseen = letters(5000, seed=seed + 1_000_000, size=size, channels=channels)
-    found = evaluate(model, unseen, device=device)
+    evaluation = evaluate(model, unseen, device=device)
     return {
-        "accuracy on 5,000 unseen letters": round(found.accuracy, 4),
-        "loss": round(found.loss, 4),
+        "accuracy on 5,000 unseen letters": round(evaluation.accuracy, 4),
+        "loss": round(evaluation.loss, 4),
     }
 
 
@@ -114,7 +114,7 @@ RECIPES = {
         2500,
         128,
         "generated letters of 32×32 pixels, fresh too",
-        lr=1e-3,  # without batch normalisation 3e-3 is too much: it stays at guessing
+        lr=1e-3,  # without batch normalisation 3e-3 is too large: the accuracy stays at chance
     ),
     "letters_inception": Recipe(
         narrow_inception, (3, 32, 32), 1500, 128, "generated letters of 32×32 pixels, fresh too"
@@ -145,8 +145,8 @@ def make_checkpoint(
     Args:
         name: one of `RECIPES`.
         folder: where to write; by default the package's own folder of weights.
-        steps: fewer gradient steps than the recipe's, to try it out.
-        seed: fixes the network's random start and the letters that it sees.
+        steps: fewer gradient steps than the recipe's, for a trial.
+        seed: fixes the network's initialisation and the letters that it sees.
         device: the shipped files were made on a CPU; other devices round differently.
     """
     if name not in RECIPES:
@@ -159,7 +159,7 @@ def make_checkpoint(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.safetensors"
     save_weights(model, path, dtype=torch.float16)
-    rounded = load_backbone(model.name, path)  # the card speaks of what is in the file
+    rounded = load_backbone(model.name, path)  # the card describes the rounded weights in the file
     command = f"transferlab pretrain {name}"
     if (steps, seed) != (recipe.steps, 0):
         command += f" --steps {steps} --seed {seed} --to FOLDER"

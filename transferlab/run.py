@@ -1,4 +1,4 @@
-"""What a run of `fit` consists of: its checks, its optimizer, and how it is kept on the disk."""
+"""The parts of a run of `fit`: its checks, its optimizer, and its checkpoint."""
 
 import contextlib
 import math
@@ -33,11 +33,11 @@ from transferlab.metrics import LossFunction, check_labels, cross_entropy, evalu
 from transferlab.scale import ScaledStep, explain_lost_process, process_count, process_rank
 
 ParameterGroups = list[dict[str, Any]]
-QUIET_SECONDS = 2  # a run that is shorter shows no progress bar
+QUIET_SECONDS = 2  # a shorter run shows no progress bar
 
 
 class Penalty(Protocol):
-    """What a step asks of a penalty, such as `transferlab.finetune.L2SP`."""
+    """The methods of a penalty, such as `transferlab.finetune.L2SP`."""
 
     def prepare(self, model: nn.Module, optimizer: Optimizer) -> None: ...
     def add_to_gradients(self) -> None: ...
@@ -86,7 +86,7 @@ class TrainingRun:
     def opened(
         self, path: str | Path | None, settings: Settings, train: Dataset, val: Dataset | None
     ) -> Iterator[None]:
-        """Inside: the run goes on from the checkpoint if there is one, and owns the file."""
+        """Resume from the checkpoint if there is one, and lock the file meanwhile."""
         if path is not None:
             self.path = real_path(path)
             check_writable(self.path)  # now, and not after the first epoch
@@ -94,7 +94,7 @@ class TrainingRun:
             self.settings = self._describe(settings, train, val)
             check_processes_agree(self.settings)
         is_writer = path is not None and process_rank() == 0
-        again = "run the same command again" + (f", it goes on from {path}" if path else "")
+        again = "run the same command again" + (f", it resumes from {path}" if path else "")
         with (
             locked(self.path) if is_writer else contextlib.nullcontext(),
             explain_lost_process(again),
@@ -103,7 +103,7 @@ class TrainingRun:
             yield
 
     def _describe(self, settings: Settings, train: Dataset, val: Dataset | None) -> Settings:
-        """Return everything that tells this run from others, as numbers and texts."""
+        """Return everything that identifies this run, as numbers and texts."""
         described = {
             name: value if isinstance(value, int | str) else describe(value, name)
             for name, value in settings.items()
@@ -119,7 +119,7 @@ class TrainingRun:
         }
 
     def _begin(self) -> None:
-        """Bind the penalty to the model, and go on from the checkpoint if there is one."""
+        """Bind the penalty to the model, and resume from the checkpoint if there is one."""
         saved = None
         if self.path is not None and self.path.exists():
             saved = load_checkpoint(self.path)
@@ -135,7 +135,7 @@ class TrainingRun:
         if self.penalty is not None:
             self.penalty.prepare(self.model, self.optimizer)
         if saved is not None:
-            self.settings = saved["settings"]  # a model that went on has other starting weights
+            self.settings = saved["settings"]  # a resumed model has other starting weights
             restore(saved, self.parts, self.order, self.history, self.device)
             if self.steps_left == 0 and process_rank() == 0:
                 print(f"{self.path.name} is finished ({self.history.epochs} epochs)")
@@ -151,7 +151,7 @@ class TrainingRun:
             bar.set_postfix_str(f"loss {self.history.loss[-1]:.3f}", refresh=False)
 
     def check_finite(self, loss: float) -> None:
-        """Refuse to go on after a loss that is no number."""
+        """Refuse to continue after a loss that is NaN or infinite."""
         if not math.isfinite(loss):
             lr = max(group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups)
             raise InputError(
@@ -183,12 +183,12 @@ class TrainingRun:
 def validate(
     model: nn.Module, val: Dataset | None, loss_fn: LossFunction, device: str
 ) -> tuple[float, ...]:
-    """Return the loss and the accuracy of a classifier, the loss of others; () without data."""
+    """Return loss and accuracy of a classifier, only the loss of other models; () without data."""
     if val is None:
         return ()
     if loss_fn is cross_entropy or hasattr(model, "num_classes"):
-        found = evaluate(model, val, device=device)
-        return found.loss, found.accuracy
+        evaluation = evaluate(model, val, device=device)
+        return evaluation.loss, evaluation.accuracy
     return (mean_loss(model, val, loss_fn, device=device),)
 
 
@@ -223,7 +223,7 @@ def make_optimizer(
 
 
 def make_scheduler(schedule: str, optimizer: Optimizer, total_steps: int) -> LRScheduler | None:
-    """Return what changes the learning rate after each step; None for a constant one."""
+    """Return the learning rate scheduler, called after each step; None for a constant rate."""
     if schedule == "constant":
         return None
     return CosineAnnealingLR(optimizer, T_max=total_steps)
@@ -235,7 +235,7 @@ def make_scheduler(schedule: str, optimizer: Optimizer, total_steps: int) -> LRS
 def check_arguments(
     epochs: int | None, steps: int | None, lr: Any, optimizer: Any, schedule: str
 ) -> None:
-    """Refuse a budget, a learning rate, an optimizer or a schedule that cannot be meant."""
+    """Refuse a budget, a learning rate, an optimizer or a schedule that makes no sense."""
     if (epochs is None) == (steps is None):
         raise InputError(f"give epochs or steps, one of them; found {epochs=} and {steps=}.")
     budget = epochs if steps is None else steps
@@ -261,7 +261,7 @@ def check_arguments(
 
 
 def check_outputs(model: nn.Module, train: Dataset) -> None:
-    """Refuse labels that a classifier of ours has no output for, where the data tell them."""
+    """Refuse labels that a classifier of ours has no output for, if the labels are known."""
     outputs = getattr(model, "num_classes", getattr(model, "out_features", None))
     if outputs is None:
         return
@@ -271,7 +271,7 @@ def check_outputs(model: nn.Module, train: Dataset) -> None:
         return
     try:
         y = labels(train)
-    except InputError:  # the data set does not tell its labels
+    except InputError:  # the data set has no attribute for its labels
         return
     check_labels(y, outputs)
 
@@ -279,4 +279,4 @@ def check_outputs(model: nn.Module, train: Dataset) -> None:
 def check_trainable(model: nn.Module) -> None:
     """Refuse a model in which every parameter is frozen."""
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise InputError("the model has no trainable parameter left; unfreeze a layer.")
+        raise InputError("the model has no trainable parameters; unfreeze a layer.")

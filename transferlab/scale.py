@@ -1,4 +1,4 @@
-"""Bigger machines: 16 bits, batches in parts, other layouts, compiling, and several processes.
+"""Bigger machines: mixed precision, gradient accumulation, compiling, and several processes.
 
 A small run needs none of this. `fit(…, scale=Scale(…))` takes the steps of `ScaledStep` instead of
 `train.take_step`, and so does every run that torchrun has started:
@@ -44,11 +44,12 @@ class Scale:
         precision: "float32"; "bfloat16" or "float16" compute matrix products in 16 bits, which a
             GPU does several times faster (Micikevicius et al., Mixed Precision Training, 2018).
             Weights, optimizer and loss stay in 32 bits.
-        parts: compute each batch in so many parts, one after the other (gradient accumulation).
-            The step is the same (but for BatchNorm, which sees a part), the memory that of one.
-        channels_last: store images as (N, H, W, C), which convolutions on a GPU like better.
-        compile: let torch.compile fuse the operations of a step. It pays on a GPU, in long runs.
-        workers: processes that read samples from files; None: one for each core but one.
+        parts: gradient accumulation: compute each batch in this many parts, one after the other.
+            The step is the same (except for BatchNorm, which sees one part), with the memory of
+            one part.
+        channels_last: store images as (N, H, W, C), which is faster for convolutions on a GPU.
+        compile: let torch.compile fuse the operations of a step; worthwhile on a GPU, in long runs.
+        workers: processes that read samples from files; None: one per core except one.
     """
 
     precision: str = "float32"
@@ -76,7 +77,7 @@ class ScaledStep:
     def __init__(self, model: nn.Module, scale: Scale, device: torch.device) -> None:
         if scale.precision == "float16" and device.type == "cpu":
             raise InputError(
-                "precision='float16' is slower than float32 on a CPU, by far; expected 'float32' "
+                "precision='float16' is far slower than float32 on a CPU; expected 'float32' "
                 "or 'bfloat16' there."
             )
         if scale.channels_last:
@@ -84,7 +85,7 @@ class ScaledStep:
         self.scale = scale
         self.scaler = GradScaler(device.type, enabled=scale.precision == "float16")
         self._loss: _Loss | None = None
-        self._learning: list[bool] = []  # which parameters learned when `_averaged` was made
+        self._learning: list[bool] = []  # which parameters were trainable when `_averaged` was made
 
     def __call__(
         self,
@@ -113,20 +114,20 @@ class ScaledStep:
         return sum(loss * n for loss, n in losses) / max(len(y), 1)
 
     def _parts(self, x: Tensor, y: Tensor) -> list[Batch]:
-        """Cut a batch into parts; all processes must make equally many, even if empty."""
+        """Split a batch into parts; the same number in all processes, even if some are empty."""
         if self.scale.parts == 1:
             return [(x, y)]
         parts = zip(x.tensor_split(self.scale.parts), y.tensor_split(self.scale.parts), strict=True)
         return [part for part in parts if len(part[1]) or process_count() > 1]
 
     def _wrapped(self, model: nn.Module, loss_fn: LossFunction) -> nn.Module:
-        """Return the loss as a module that is compiled and averages gradients, where asked for."""
+        """Return the loss as a module that is compiled and averages gradients, if required."""
         if self._loss is None:
             self._loss = _Loss(model, loss_fn, self.scale)
             if self.scale.compile:
                 self._loss.compile()
         learning = [parameter.requires_grad for parameter in model.parameters()]
-        if learning != self._learning:  # DDP decides at its start which parameters it watches
+        if learning != self._learning:  # DDP fixes at construction which parameters it watches
             self._averaged, self._learning = average_gradients(self._loss), learning
         return self._averaged
 
@@ -140,7 +141,7 @@ class _Loss(nn.Module):
         self.precision = PRECISIONS[scale.precision]
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        if len(y) == 0:  # the other processes wait for us: take part, with a weight of 0
+        if len(y) == 0:  # the other processes wait: take part, with a weight of 0
             x, y = x.new_zeros(1, *x.shape[1:]), y.new_zeros(1)
         if self.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
@@ -154,7 +155,7 @@ class _Loss(nn.Module):
 
 
 def join_processes(device: torch.device) -> None:
-    """Meet the other processes that torchrun started; do nothing when there are none."""
+    """Join the process group of torchrun; do nothing without torchrun."""
     if not distributed.is_available() or distributed.is_initialized():
         return
     if distributed.is_torchelastic_launched():
@@ -171,12 +172,12 @@ def _leave() -> None:
 
 
 def _on_sigterm(handler: Any) -> None:
-    if threading.current_thread() is threading.main_thread():  # only that one may set handlers
+    if threading.current_thread() is threading.main_thread():  # others may not set handlers
         signal.signal(signal.SIGTERM, handler)
 
 
 def _asked_to_end(*_: Any) -> None:
-    """Stand in for sudden death: torchrun asks all to end when one process has ended."""
+    """Raise an error instead of dying: torchrun terminates all processes when one has ended."""
     raise RuntimeError("torchrun closed the connection to this process")
 
 
@@ -195,7 +196,7 @@ def process_rank() -> int:
 
 
 def sum_over_processes(x: Tensor) -> Tensor:
-    """Return the sum of all processes' tensors."""
+    """Return the sum of all processes' tensors (all-reduce)."""
     if process_count() > 1:
         x = x.clone()
         distributed.all_reduce(x)
@@ -216,7 +217,7 @@ def gather_from_processes(value: Any) -> list[Any]:
 
 @torch.no_grad()
 def broadcast_model(model: nn.Module) -> None:
-    """Give every process the weights and buffers of process 0."""
+    """Broadcast the weights and buffers of process 0 to every process."""
     if process_count() == 1:
         return
     tensors = [*model.parameters(), *model.buffers()]
@@ -232,7 +233,7 @@ def weighted(loss: Tensor, part: int, whole: int) -> Tensor:
     """Return the mean loss of a part, weighted so that the gradients of all parts add up.
 
     DDP averages the gradients of the processes. That is the gradient of the whole batch only if
-    all have equally many samples, and the last batch of an epoch may not divide evenly.
+    all have the same number of samples, and the last batch of an epoch may not divide evenly.
 
     Args:
         part: samples that `loss` is the mean of.
@@ -250,17 +251,17 @@ def average_gradients(loss: nn.Module) -> nn.Module:
         return loss
     from torch.nn.parallel import DistributedDataParallel
 
-    # A static graph: DDP learns in the first step which parameters the loss does not use, such as
+    # A static graph: DDP records in the first step which parameters the loss does not use, such as
     # those of a head that an objective leaves out, instead of waiting for their gradients.
     return DistributedDataParallel(loss, static_graph=True)
 
 
 @contextlib.contextmanager
 def explain_lost_process(advice: str) -> Iterator[None]:
-    """Turn the error of a lost connection into a sentence; others pass through.
+    """Explain the error of a lost connection in one sentence; re-raise any other.
 
     Args:
-        advice: what to do next, the end of the sentence.
+        advice: what to do next, as the end of the sentence.
     """
     try:
         yield
@@ -273,5 +274,5 @@ def explain_lost_process(advice: str) -> Iterator[None]:
             or not any(w in text for w in lost)
         ):
             raise
-        _on_sigterm(signal.SIG_IGN)  # this process ends, in its own words
+        _on_sigterm(signal.SIG_IGN)  # let this process end with its own message
         raise RuntimeError(f"another process of this run has ended; {advice}.") from error

@@ -79,7 +79,7 @@ def train_one_epoch(
         loss = step(model, (x, y), loss_fn, optimizer, penalty)
         if scheduler is not None:
             scheduler.step()
-        # The sum stays on the device: asking for its value each step would make a GPU wait.
+        # The sum stays on the device: reading its value in each step would make the CPU wait.
         # Weighted by samples, because the last batch may be a small one.
         total += loss * len(y)
         count += len(y)
@@ -107,7 +107,7 @@ def fit(
     device: str = "auto",
     scale: Scale | None = None,
 ) -> History:
-    """Train a model in place and return what happened.
+    """Train a model in place and return its history.
 
     >>> history = fit(model, train, val=val, epochs=10)
 
@@ -134,18 +134,18 @@ def fit(
         augment: changes a batch of inputs before the model sees them.
         unfreeze: called as `unfreeze(model, epoch)` before each epoch (counted from 0), to freeze
             or unfreeze layers. A resumed run calls it for the past epochs again.
-        checkpoint: a file that is written after each epoch. When it exists already, the run goes
-            on from there and ends with the same weights, bit for bit, as a run never interrupted.
+        checkpoint: a file that is written after each epoch. If it exists already, the run resumes
+            from there and ends with the same weights, bit for bit, as a run never interrupted.
             The file of another run is refused.
         seed: fixes the order of the data and everything random in the model.
         device: "auto", "cpu", "cuda" or "mps".
-        scale: 16 bits, batches in parts, compiling, …; None: none of it.
+        scale: mixed precision, gradient accumulation, compiling, …; None: none of it.
     """
     where = choose_device(device)
     check_arguments(epochs, steps, lr, optimizer, schedule)
     check_outputs(model, train)
     join_processes(where)
-    model.to(where)  # before the optimizer is made, which keeps the parameters it is given
+    model.to(where)  # before the optimizer is made, which holds on to its parameters
     broadcast_model(model)
     is_plain = scale is None and process_count() == 1
     step = take_step if is_plain else ScaledStep(model, scale or Scale(), where)
@@ -196,7 +196,7 @@ def fit(
             )
             run.check_finite(loss)
             broadcast_model(model)  # BatchNorm's running statistics: those of process 0
-            found = validate(model, val, loss_fn, device)
-            run.record(loss, found, seconds=time.perf_counter() - started)
+            validation = validate(model, val, loss_fn, device)
+            run.record(loss, validation, seconds=time.perf_counter() - started)
             run.save()
     return run.history

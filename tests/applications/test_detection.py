@@ -137,7 +137,7 @@ def test_non_maximum_suppression_keeps_the_better_of_two_of_one_class():
     assert found["labels"].tolist() == [0]
 
 
-def test_it_learns_a_few_scenes_by_heart():
+def test_it_overfits_a_few_scenes():
     few = scenes(4, seed=1, objects=1)
     model = Detector(small_cnn(7, (3, 20, 20), (8, 8, 16, 16, 32)), 7)
 

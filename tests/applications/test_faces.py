@@ -71,7 +71,7 @@ def test_a_smaller_face_is_a_mean_of_all_pixels():
     assert mean_error(faces(8).x) < 0.03 < mean_error(naive)
 
 
-def test_what_cannot_be_had(tmp_path):
+def test_bad_arguments_are_refused(tmp_path):
     with pytest.raises(InputError, match="size=7 is too small; expected 8 or more"):
         faces(7)
     with pytest.raises(InputError, match=r"channels=2; expected 1 \(grey\) or 3"):
@@ -172,6 +172,6 @@ def test_fresh_images_come_from_the_same_people():
         (lambda: identities([1], 1, size=7), "size=7 is too small; expected 8 or more"),
     ],
 )
-def test_identities_that_cannot_be_had(call, message):
+def test_bad_identities_are_refused(call, message):
     with pytest.raises(InputError, match=message):
         call()

@@ -1,4 +1,4 @@
-"""Feature maps: the backbone's own layers, before the places are averaged."""
+"""Feature maps: the backbone's own layers, before the global average."""
 
 import pytest
 import torch
@@ -42,6 +42,6 @@ def test_features_that_are_not_in_a_row_are_refused():
         FeatureMaps(narrow_vgg16(7))
 
 
-def test_a_network_without_places_is_refused():
-    with pytest.raises(InputError, match=r"mlp has no map: .*expected a convolution"):
+def test_a_network_without_feature_maps_is_refused():
+    with pytest.raises(InputError, match=r"mlp has no feature maps; expected a convolution"):
         FeatureMaps(mlp(7, SHAPE))

@@ -27,7 +27,7 @@ def test_shape_and_stars():
     assert found.user.bincount().tolist() == [12] * 50
     assert found.stars.min() >= STARS[0] and found.stars.max() <= STARS[1]
     assert torch.equal(2 * found.stars, (2 * found.stars).round())
-    assert found.name == "generated ratings"  # whoever prints it reads that it is not real
+    assert found.name == "generated ratings"  # printing it shows that it is not real
     assert (
         str(found) == "generated ratings: 600 ratings of 30 items by 50 users (40.0% of the table)"
     )
@@ -95,7 +95,7 @@ def test_what_cannot_be_generated(arguments, message):
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def test_some_users_are_numbered_anew():
+def test_some_users_are_renumbered():
     part = small().of(torch.tensor([2, 1]))
     assert part.users == 2 and part.items == 4
     assert part.user.tolist() == [0, 0, 0]
@@ -137,7 +137,7 @@ def test_columns_that_do_not_fit_are_refused():
 # ---- MovieLens -----------------------------------------------------------------------------------
 
 
-def test_movielens_is_read_and_numbered_anew(monkeypatch, tmp_path):
+def test_movielens_is_read_and_renumbered(monkeypatch, tmp_path):
     monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
     (tmp_path / "ml-latest-small").mkdir()
     file = tmp_path / "ml-latest-small" / "ratings.csv"

@@ -1,4 +1,4 @@
-"""Scenes: boxes and masks follow what is seen, not what is hidden."""
+"""Scenes: boxes and masks cover what is visible, not what is hidden."""
 
 import pytest
 import torch
@@ -9,6 +9,16 @@ from torch.nn import functional as F
 from transferlab import InputError, fit
 from transferlab.applications.scenes import scenes
 from transferlab.data.sets.shapes import CLASSES, _boxes, _visible
+
+
+def test_one_seed_is_one_set():
+    torch.manual_seed(1)
+    first = scenes(30, seed=3)
+    torch.manual_seed(2)
+    second, other = scenes(30, seed=3), scenes(30, seed=4)
+    assert torch.equal(first.x, second.x) and torch.equal(first.boxes, second.boxes)
+    assert torch.equal(first.labels, second.labels) and torch.equal(first.masks, second.masks)
+    assert not torch.equal(first.x, other.x)
 
 
 def test_boxes_fit_the_visible_pixels():

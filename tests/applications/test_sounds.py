@@ -83,7 +83,7 @@ def test_a_small_network_learns_the_words():
 
 
 @pytest.mark.parametrize("make", [tones, fresh_tones])
-def test_what_cannot_be_had(make):
+def test_bad_arguments_are_refused(make):
     with pytest.raises(InputError, match="=0; expected at least 1"):
         make(0)
     with pytest.raises(InputError, match="label='mood' is unknown; expected 'word' or 'contour'"):
@@ -330,11 +330,17 @@ def test_recordings_are_cut_or_filled_to_one_second(monkeypatch, tmp_path):
     assert (test.y.tolist(), train.y.tolist()) == ([3], [8])
 
 
+def test_absent_recordings_name_the_variable(monkeypatch):
+    monkeypatch.delenv("TRANSFERLAB_DATA", raising=False)
+    with pytest.raises(InputError, match=r"'spoken_digits'.*set TRANSFERLAB_DATA"):
+        spoken_digits()
+
+
 def test_recordings_of_another_kind_are_named(monkeypatch, tmp_path):
     folder = tmp_path / "spoken_digits"
     folder.mkdir()
     monkeypatch.setenv("TRANSFERLAB_DATA", str(tmp_path))
-    with pytest.raises(InputError, match=r"holds no recording of anybody; expected files like"):
+    with pytest.raises(InputError, match=r"holds no recording of any speaker; expected files like"):
         spoken_digits(part="train")
     file = folder / "3_ann_7.wav"
     record(file, [0, 0], rate=44_100, channels=2)

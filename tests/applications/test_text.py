@@ -120,7 +120,7 @@ def test_a_random_split_of_all_passages_would_leak():
     assert leaked > 0.2 * (len(texts) - cut)
 
 
-def test_less_per_class_is_a_part_of_more():
+def test_fewer_per_class_are_a_subset_of_more():
     small, large = docstrings(per_class=20), docstrings(per_class=50)
     assert small.y.bincount().tolist() == [20] * 7
     assert small.texts[:20] == large.texts[:20]
@@ -147,7 +147,7 @@ def test_there_are_five_thousand_passages_and_reading_them_again_gives_the_same(
     assert sum(len(texts) for parts in again.values() for texts in parts.values()) >= 5000
 
 
-def test_missing_packages_are_told():
+def test_missing_packages_are_named():
     absent = Card("absent", "no_such_package", "", "", "", "")
     found = _passages((absent,)) | {
         name: {"train": ["One."] * 3, "test": []} for name in ("a", "b")
@@ -159,7 +159,7 @@ def test_missing_packages_are_told():
         _balanced(found, "test", None)
 
 
-def test_the_topic_can_be_told_from_the_words_but_not_always():
+def test_the_words_reveal_the_topic_but_not_always():
     """A bag of words on modules that it never saw: far from chance (14 %), far from all."""
     train, test = docstrings(per_class=200), docstrings("test")
     words = vocabulary(train.texts, 1000)
@@ -211,7 +211,7 @@ def test_few_labels_can_be_drawn_from_encoded_texts():
     assert few.x.shape == (35, 64) and few.classes == train.classes
 
 
-def test_what_cannot_be_had():
+def test_bad_arguments_are_refused():
     with pytest.raises(InputError, match="part='val' is unknown; expected 'train' or 'test'"):
         docstrings("val")
     with pytest.raises(InputError, match=r"per_class=0; expected 1 to \d+ in part='test'"):
@@ -286,7 +286,7 @@ def test_they_are_encoded_without_unknown_words():
     assert (x[:, -1] == 0).all()  # no review is cut
 
 
-def test_reviews_that_cannot_be_had():
+def test_bad_reviews_are_refused():
     with pytest.raises(InputError, match="n=0"):
         reviews(0)
     with pytest.raises(InputError, match="negated=2"):
@@ -307,6 +307,12 @@ def test_film_reviews_by_hand(monkeypatch, tmp_path):
     assert len(train) == 10 and not set(train.texts) & set(test.texts)
     (tmp_path / "text" / "rt-polarity.pos").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"rt-polarity\.pos is missing or not UTF-8"):
+        film_reviews()
+
+
+def test_absent_film_reviews_name_the_folder(monkeypatch):
+    monkeypatch.delenv("TRANSFERLAB_DATA", raising=False)
+    with pytest.raises(InputError, match=r"'rt_polarity'.*a folder that holds text/"):
         film_reviews()
 
 

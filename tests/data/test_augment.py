@@ -285,7 +285,7 @@ def test_noise_has_the_spread_that_was_asked_for():
         (lambda: noise(-1), "noise: found std=-1; expected 0 or more"),
     ],
 )
-def test_what_cannot_be_had(make, sentence):
+def test_bad_arguments_are_refused(make, sentence):
     with pytest.raises(InputError) as caught:
         make()
     assert sentence in str(caught.value)

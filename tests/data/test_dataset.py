@@ -98,7 +98,7 @@ def test_the_rest_can_be_left_out():
 
 
 @pytest.mark.parametrize("fractions", [(), (0.5, 0.6), (0.0, 0.5), (1.2,), (-0.1, 0.5)])
-def test_fractions_that_cannot_be_had(fractions):
+def test_bad_fractions_are_refused(fractions):
     with pytest.raises(InputError, match=r"fractions=.*add up to at most 1"):
         split(numbers(), fractions)
 
@@ -137,7 +137,7 @@ def test_labels_are_read_without_reading_the_inputs():
             raise AssertionError
 
     assert labels(Expensive(4)).tolist() == [0, 1, 2, 0]
-    with pytest.raises(InputError, match=r"TensorDataset does not tell its labels.*targets"):
+    with pytest.raises(InputError, match=r"found no labels in TensorDataset; .*targets"):
         labels(torch.utils.data.TensorDataset(torch.zeros(3)))
 
 
@@ -237,7 +237,7 @@ def test_one_seed_is_one_order_on_every_device(each_device):
         ({"batch_size": 0}, "batch_size=0: expected at least 1"),
     ],
 )
-def test_batches_that_cannot_be_had(make, options, sentence):
+def test_bad_batches_are_refused(make, options, sentence):
     with pytest.raises(InputError, match=sentence):
         batches(make(10), **options)
 

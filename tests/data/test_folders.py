@@ -1,4 +1,4 @@
-"""Your own data: what is accepted, and one sentence for everything that is not."""
+"""Folders of images: what is accepted, and one sentence for everything that is not."""
 
 import multiprocessing
 import shutil
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sentences import refuse
 
-from transferlab import InputError
-from transferlab.data import batches, csv_file, image_folder, in_memory, labels, split
+from transferlab.data import batches, image_folder, in_memory, labels, split
 
 
 def picture(path: Path, size: tuple[int, int] = (12, 10), color: tuple = (255, 0, 51)) -> None:
@@ -31,9 +31,6 @@ def photos(tmp_path: Path) -> Path:
     for name in ("bees/1.png", "bees/2.png", "ants/1.png", "ants/2.JPG", "ants/3.jpeg"):
         picture(folder / name)
     return folder
-
-
-# ---- folders of images ---------------------------------------------------------------------------
 
 
 def test_folders_are_classes_in_order_of_name(photos):
@@ -89,17 +86,6 @@ def test_hymenopteras_two_odd_files(shared_data):
     assert len(data) == 244
     assert any(file.name == "formica.jpeg" for file in data.files)
     assert not any(file.suffix == ".gif" for file in data.files)
-
-
-def one_sentence(caught: pytest.ExceptionInfo) -> None:
-    text = str(caught.value)
-    assert "\n" not in text and text.endswith(".") and len(text) < 400
-
-
-def refuse(call, sentence: str) -> None:
-    with pytest.raises(InputError, match=sentence) as caught:
-        call()
-    one_sentence(caught)
 
 
 def test_a_missing_or_empty_folder(photos, tmp_path):
@@ -167,87 +153,3 @@ def test_a_photo_that_vanishes_is_an_ordinary_error(photos):
     shutil.rmtree(photos / "bees")
     with pytest.raises(FileNotFoundError, match=r"1\.png"):
         data[3]
-
-
-# ---- CSV -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def csv(tmp_path: Path):
-    def write(text: str | bytes, **options):
-        path = tmp_path / "table.csv"
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return csv_file(path, **options)
-
-    return write
-
-
-def test_a_table_of_numbers(csv):
-    data = csv("height,kind,width\n1.5,0,-2e3\n2,2,3\n", label="kind")
-    assert data.x.tolist() == [[1.5, -2000.0], [2.0, 3.0]]
-    assert data.x.dtype == torch.float32
-    assert data.y.tolist() == [0, 2]
-    assert (data.classes, data.name) == (["0", "1", "2"], "table")
-    assert csv("a,label\n1,1\n", classes=["x", "y"]).classes == ["x", "y"]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        b"\xef\xbb\xbfa,label\r\n1,0\r\n2,1\r\n",  # Excel: a mark of order, Windows' ends of line
-        b'"a","label"\n"1","0"\n"2","1"\n',  # R: everything quoted
-        b"a,label\n\n1,0\n\n2,1",  # empty rows, no last end of line
-        b"#a,label\n1,0\n2,1\n",
-    ],
-    ids=["excel", "quoted", "empty rows", "hash"],
-)
-def test_dialects(csv, text):
-    data = csv(text)
-    assert data.x.tolist() == [[1.0], [2.0]]
-    assert data.y.tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("", r"table\.csv is empty; expected a header line"),
-        ("a,label\n", r"table\.csv holds a header line and no rows"),
-        ("a,kind\n1,0\n", r"table\.csv has no column 'label'; its columns are 'a', 'kind'\. Name"),
-        ("a;label\n1;0\n", r"has no column 'label'; its columns are 'a;label'"),
-        ("label\n1\n", r"has no column besides 'label'"),
-        ("a,label\n1,0\nred,1\n", r"row 3, column 'a': found 'red'; expected a number"),
-        ("a,label\n1,0\n,1\n", r"row 3, column 'a': found ''; expected a number"),
-        ("a,label\n\n1,0\n\nred,1\n", r"row 5, column 'a': found 'red'"),
-        ("a,label\n1,cat\n", r"row 2, column 'label': found 'cat'; expected a number"),
-        ("a,b,label\n1,2,0\n1,0\n", r"row 3: found 2 values; expected 3, as in the header"),
-        ("a,b,label\n1,2,0\n1,2,0,4\n", r"row 3: found 4 values; expected 3"),
-        ("a,b,label\n1,0\n2,1\n", r"row 2: found 2 values; expected 3"),
-        ("a,label\n1,0\nnan,1\n", r"row 3, column 'a': found 'nan'; expected a finite number"),
-        ("a,label\n1,0\n\nnan,1\n", r"row 4, column 'a': found 'nan'"),
-        ("a,label\ninf,0\n", r"row 2, column 'a': found 'inf'; expected a finite number"),
-        ("a,label\n1,nan\n", r"row 2, column 'label': found 'nan'"),
-        ("a,label\n1,0.5\n", r"row 2, column 'label': found '0\.5'; expected a whole number"),
-        ("a,label\n1,0\n1,-1\n", r"row 3, column 'label': found '-1'; expected a whole number"),
-        ("a,label\n1,1700000000\n", r"row 2, column 'label': found '1700000000'; expected a whole"),
-        ("größe,label\n1,0\n".encode("cp1252"), r"table\.csv is not UTF-8 text"),
-        ("a,label\n1,0\n".encode("utf-16"), r"table\.csv is not UTF-8 text"),
-    ],
-)
-def test_a_fault_is_named_with_row_and_column(csv, text, sentence):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # one sentence, not also a warning
-        refuse(lambda: csv(text), sentence)
-
-
-def test_a_fault_far_from_the_start_of_the_file(csv):
-    rows = [f"{i},{i % 3}" for i in range(60_000)]
-    rows[50_000] = "x,0"
-    refuse(lambda: csv("a,label\n" + "\n".join(rows)), r"row 50002, column 'a': found 'x'")
-
-
-def test_a_missing_file_and_too_few_names(csv, tmp_path):
-    refuse(lambda: csv_file(tmp_path / "none.csv"), r"none\.csv does not exist; expected a CSV")
-    refuse(
-        lambda: csv("a,label\n1,0\n2,2\n", classes=["x", "y"]),
-        r"table: label 2 at sample 1 is out of range; expected 0 to 1 for 2 classes",
-    )

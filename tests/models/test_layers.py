@@ -58,7 +58,7 @@ def test_the_stages_of_a_network_are_what_it_has_in_a_row(name, count, first, la
 
 
 def test_a_network_without_stages_needs_names():
-    with pytest.raises(InputError, match="Linear has no blocks that can be told apart"):
+    with pytest.raises(InputError, match="Linear has no blocks to serve as stages"):
         stages(nn.Linear(5, 3))
 
 

@@ -176,7 +176,7 @@ def test_wrong_input_is_told():
         model(torch.zeros(2, 7, dtype=torch.int64))
     with pytest.raises(InputError, match=r"found torch.float32"):
         model(torch.zeros(2, 6))
-    with pytest.raises(InputError, match=r"width=10 cannot be shared by heads=4"):
+    with pytest.raises(InputError, match=r"width=10 is not a multiple of heads=4"):
         tiny(width=10)
     with pytest.raises(InputError, match=r"size=8 is for images"):
         load_backbone("text_transformer", num_classes=2, size=8)

@@ -231,7 +231,7 @@ def test_features_are_kept_when_asked_for(models, parts, tmp_path, ranking):
         ({"scores": ("logme", "luck")}, "score 'luck' is unknown; expected some of logme, h_score"),
         ({"scores": ()}, "found 1 models and 0 scores; expected some"),
         ({"shuffles": 0}, "shuffles=0: expected 1 or more; noise is part of the table"),
-        ({"fine_tuned": {"b": [0.5]}}, "must have the same names; only one has 'a'"),
+        ({"fine_tuned": {"b": [0.5]}}, "must have the same names; 'a' is in only one"),
         ({"fine_tuned": {"a": []}}, r"fine_tuned\['a'\] must be accuracies in 0..1, one per run"),
         ({"fine_tuned": {"a": [93.4]}}, r"accuracies in 0..1, one per run; found \[93.4\]"),
         ({"source_accuracy": {"c": 0.5}}, "source_accuracy names 'c', which is not among"),

@@ -1,1 +1,1 @@
-"""Applications: what one chapter uses, each in a file of its own with its data and its network."""
+"""Applications of one chapter, each in its own file with its data and its network."""

@@ -1,10 +1,10 @@
-"""A small one-stage detector without anchors: every cell of a grid says what it sees, and where.
+"""A small one-stage detector without anchors: every cell of a grid predicts an object and its box.
 
-The grid is the coarsest map of a backbone. A cell answers three questions: is the middle of an
-object near me, which class has it, and how far are its four edges?
+The grid is the coarsest map of a backbone. A cell answers three questions: is the centre of an
+object near, which class is it, and how far away are its four edges?
 
 Sources: Redmon, Divvala, Girshick and Farhadi, You Only Look Once (2016), for the grid; Tian, Shen,
-Chen and He, FCOS (2019), for edges measured from the cell and for the cells around the middle.
+Chen and He, FCOS (2019), for edges measured from the cell and for the cells around the centre.
 """
 
 import torch
@@ -44,7 +44,7 @@ class Detector(nn.Module):
             nn.ReLU(),
             nn.Conv2d(width, 5 + num_classes, 1),
         )
-        # Most cells see no object: begin there, or the first steps do nothing but learn it.
+        # Most cells see no object; without this prior the first steps would only learn that.
         nn.init.constant_(self.head[-1].bias[:1], -2.0)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,10 +68,10 @@ def decode(output: Tensor, stride: int) -> Tensor:
 
 
 def assign(boxes: Tensor, labels: Tensor, rows: int, columns: int, stride: int) -> Tensor:
-    """Return which object each cell has to find, shape (N, rows, columns); −1 for none.
+    """Return which object each cell has to predict, shape (N, rows, columns); −1 for none.
 
     An object belongs to the cells whose middles are less than one cell away from its own middle,
-    sideways and up or down: up to four. Where two objects want a cell, the nearer one gets it.
+    horizontally and vertically: up to four. Where two objects claim a cell, the nearer one gets it.
 
     Args:
         boxes: shape (N, objects, 4), in pixels.
@@ -86,12 +86,12 @@ def assign(boxes: Tensor, labels: Tensor, rows: int, columns: int, stride: int) 
 
 
 def detection_loss(output: Tensor, boxes: Tensor, labels: Tensor, stride: int) -> Tensor:
-    """Return object-or-not + class + box, each the mean over the cells that it concerns.
+    """Return object-or-not + class + box, each the mean over the cells with an object.
 
     The first is the binary cross-entropy of all cells, divided by the number of cells that have an
     object. The other two concern those only: cross-entropy, and 1 minus the generalised
     intersection over union of the decoded box with the true one, which also has a gradient when
-    the two do not touch.
+    the two do not overlap.
 
     Source of the last: Rezatofighi and others, Generalized Intersection over Union (2019).
 
@@ -101,15 +101,15 @@ def detection_loss(output: Tensor, boxes: Tensor, labels: Tensor, stride: int) -
     """
     cells = assign(boxes, labels, *output.shape[1:3], stride)
     image, row, column = (cells >= 0).nonzero(as_tuple=True)
-    mine = cells[image, row, column]  # the object of each of these cells
-    count = max(1, len(mine))
+    target = cells[image, row, column]  # the object of each of these cells
+    count = max(1, len(target))
 
     is_object = F.binary_cross_entropy_with_logits(
         output[..., 0], (cells >= 0).float(), reduction="sum"
     )
-    kind = F.cross_entropy(output[image, row, column, 5:], labels[image, mine], reduction="sum")
-    found = decode(output, stride)[image, row, column]
-    box = ops.generalized_box_iou_loss(found, boxes[image, mine], reduction="sum")
+    kind = F.cross_entropy(output[image, row, column, 5:], labels[image, target], reduction="sum")
+    predicted = decode(output, stride)[image, row, column]
+    box = ops.generalized_box_iou_loss(predicted, boxes[image, target], reduction="sum")
     return (is_object + kind + box) / count
 
 
@@ -124,15 +124,15 @@ def detect(
     batch_size: int = 128,
     device: str = "auto",
 ) -> list[dict[str, Tensor]]:
-    """Return what the model finds in each image: boxes (D, 4), scores (D,) and labels (D,).
+    """Return the objects detected in each image: boxes (D, 4), scores (D,) and labels (D,).
 
     The score is the probability of an object times that of its most likely class. The best come
-    first. Boxes end at the edge of the image. Results are on the CPU, in the form that
+    first. Boxes are clipped to the image. Results are on the CPU, in the form that
     torchvision's detectors return and torchmetrics takes.
 
     Args:
         x: images, shape (N, C, H, W).
-        min_score: what is less certain is left out.
+        min_score: boxes with a lower score are left out.
         max_overlap: of two boxes of one class with a larger intersection over union, only the one
             with the higher score is kept (non-maximum suppression).
         suppress: False keeps them all.

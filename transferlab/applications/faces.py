@@ -1,9 +1,8 @@
-"""Faces: real ones that scikit-image carries, and generated people who do not exist.
+"""Faces: real ones that come with scikit-image, and generated people who do not exist.
 
-A generated identity is a row of numbers, such as how wide a face is and how far apart its eyes are.
-Images of one identity share that row; what differs between them is what differs between photos of
-one person: the place, the size, the tilt, the light, the mouth, the sharpness. Nobody was
-photographed, and nobody can be recognised.
+A generated identity is a vector of numbers, such as the width of the face and the distance of the
+eyes. Images of one identity share that vector; they differ as photos of one person do: in position,
+size, tilt, light, mouth and sharpness. No real person is shown, so none can be recognised.
 """
 
 import functools
@@ -22,7 +21,7 @@ from transferlab.data.sets.digits import check_image_size
 from transferlab.data.sets.generated import labelled
 from transferlab.errors import InputError
 
-EACH = 100  # faces; as many pictures without a face follow them in the file
+EACH = 100  # faces; the same number of pictures without a face follow them in the file
 SIDE = 25
 
 
@@ -33,7 +32,7 @@ def faces(size: int = SIDE, channels: int = 1) -> MemoryDataset:
     `channels=3` repeats the grey image.
 
     The faces are those of real people in press photos, who were not asked. There are no names in
-    this set, and it must not be used to recognise anybody. The other 100 are corners of such
+    this set, and it must not be used to recognise people. The other 100 are corners of such
     photos. Most are dark or flat, so the task is easy; a few show a piece of a face.
 
     Source: Huang, Mattar, Lee and Learned-Miller, Learning to Align from Scratch (2012), Labeled
@@ -43,7 +42,7 @@ def faces(size: int = SIDE, channels: int = 1) -> MemoryDataset:
     [card] = cards("faces")
     x = read_faces(card.file())
     if size != SIDE:
-        # antialias: a smaller image is a mean of all pixels, not a choice of some
+        # antialias: a smaller image averages all pixels instead of sampling some
         x = F.interpolate(x, size=(size, size), mode="bicubic", antialias=True).clamp_(0, 1)
     return MemoryDataset(
         x.expand(-1, channels, -1, -1).contiguous(),
@@ -92,7 +91,7 @@ PEOPLE = 10_000
 
 @functools.cache
 def _traits() -> dict[str, Tensor]:
-    """Return the traits of all people, each of shape (PEOPLE,): person 7 is the same always."""
+    """Return the traits of all people, each of shape (PEOPLE,): person 7 is always the same."""
     places = torch.rand(len(TRAITS), PEOPLE, generator=torch.Generator().manual_seed(0))
     return {
         name: low + (high - low) * place
@@ -103,8 +102,8 @@ def _traits() -> dict[str, Tensor]:
 def draw_identities(people: Tensor, generator: torch.Generator, size: int = 32) -> Tensor:
     """Draw one new image of each person in `people`, shape (N,); return (N, 1, size, size) in 0..1.
 
-    Every image gets a place, a size, a tilt, an expression, a light, a contrast, a sharpness and
-    noise of its own. The drawing is made of soft ellipses, painted one over the other.
+    Every image has its own position, size, tilt, expression, light, contrast, sharpness and noise.
+    The drawing consists of soft ellipses, painted one over the other.
     """
     n = len(people)
     person = {name: values[people].view(n, 1, 1) for name, values in _traits().items()}
@@ -112,7 +111,7 @@ def draw_identities(people: Tensor, generator: torch.Generator, size: int = 32) 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(n, 1, 1, generator=generator) * (high - low) + low
 
-    # Where does each pixel look into the drawing? x to the right, y down, 0 in the middle.
+    # Where does each pixel sample the drawing? x to the right, y down, 0 in the middle.
     axis = (torch.arange(size) + 0.5) / size * 2 - 1
     angle, zoom = uniform(-0.2, 0.2), uniform(0.9, 1.15)
     across, down = axis + uniform(-0.12, 0.12), axis[:, None] + uniform(-0.12, 0.12)
@@ -135,7 +134,7 @@ def draw_identities(people: Tensor, generator: torch.Generator, size: int = 32) 
     skin, hair = person["skin"], person["hair"]
     half_width = person["face width"] * (1 - person["jaw"] * y)
     head = ellipse(x, y, half_width, person["face height"])
-    image = uniform(0.1, 0.9) + uniform(-0.2, 0.2) * x  # what is behind
+    image = uniform(0.1, 0.9) + uniform(-0.2, 0.2) * x  # the background
     image = paint(image, cover(head - 0.1) * cover(y - 0.1), hair)  # around the face, down to ears
     image = paint(image, cover(head), skin)
     image = paint(image, cover(head) * cover(y - person["hairline"]), hair)
@@ -170,7 +169,7 @@ def draw_identities(people: Tensor, generator: torch.Generator, size: int = 32) 
 
 
 def identities(people: Sequence[int], each: int, seed: int = 0, size: int = 32) -> MemoryDataset:
-    """Return `each` images of every person in `people`; the label is the place in that list.
+    """Return `each` images of every person in `people`; the label is the position in that list.
 
     Args:
         people: numbers from 0 to 9,999, such as `range(0, 300)`. A number is one person in every

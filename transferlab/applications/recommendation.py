@@ -1,7 +1,7 @@
 """Generated ratings: users with tastes, items with traits, and a table that is mostly empty.
 
-What a user thinks of an item is the model that is fitted to ratings everywhere, with noise:
-popularity of the item, and how well the item's traits meet the user's taste.
+The ratings come from the model that recommender systems fit, plus noise: the popularity of the
+item, and how well the item's traits match the user's taste.
 
 Source of the model: Koren, Bell and Volinsky, Matrix Factorization Techniques for Recommender
 Systems (2009).
@@ -26,7 +26,7 @@ class Ratings:
     Attributes:
         user, item: numbers from 0 up, shape (N,).
         stars: shape (N,).
-        users, items: how many there are, also those without a rating.
+        users, items: how many there are, including those without a rating.
         name: where the ratings come from.
     """
 
@@ -42,7 +42,7 @@ class Ratings:
         if not n or self.user.shape != (n,) or self.item.shape != (n,):
             raise InputError(
                 f"{self.name}: found columns of {len(self.user)}, {len(self.item)} and {n} rows; "
-                "expected as many in each, and at least one."
+                "expected the same number in each, and at least one."
             )
         pairs = ((self.user, self.users, "user"), (self.item, self.items, "item"))
         for column, count, what in pairs:
@@ -63,14 +63,14 @@ class Ratings:
         )
 
     def of(self, users: Tensor) -> "Ratings":
-        """Return the ratings of these users, shape (U,), who are numbered anew: 0 to U − 1."""
+        """Return the ratings of some users, shape (U,), renumbered from 0 to U − 1."""
         number = torch.full((self.users,), -1)
         number[users] = torch.arange(len(users))
-        mine = number[self.user] >= 0
+        kept = number[self.user] >= 0
         return Ratings(
-            number[self.user[mine]],
-            self.item[mine],
-            self.stars[mine],
+            number[self.user[kept]],
+            self.item[kept],
+            self.stars[kept],
             len(users),
             self.items,
             self.name,
@@ -112,9 +112,9 @@ def ratings(
     items to the user's taste more often, as people do.
 
     Args:
-        tastes: how many traits an item has; a taste weighs each.
-        seed: who the users are and what they rate.
-        world: what the items are. Two calls with the same `world`, `items` and `tastes` are about
+        tastes: how many traits an item has; a user's taste has a weight for each.
+        seed: draws the users and what they rate.
+        world: draws the items. Two calls with the same `world`, `items` and `tastes` are about
             the same items.
     """
     if users < 1 or tastes < 1 or noise < 0:
@@ -142,7 +142,7 @@ def ratings(
 
 
 def movielens() -> Ratings:
-    """Return the real ratings of `ml-latest-small`: about 100,000 of films by about 600 people.
+    """Return the real ratings of `ml-latest-small`: about 100,000, of films, by about 600 people.
 
     Source: Harper and Konstan, The MovieLens Datasets: History and Context (2015).
     """
@@ -159,7 +159,7 @@ def movielens() -> Ratings:
         raise InputError(
             f"{folder / inside} is damaged; expected lines of userId,movieId,rating,timestamp."
         ) from error
-    # Films have numbers up to 200,000 with gaps; ours run from 0 without.
+    # Films have numbers up to 200,000 with gaps; ours run from 0 without gaps.
     users, user = np.unique(columns[:, 0], return_inverse=True)
     films, item = np.unique(columns[:, 1], return_inverse=True)
     stars = torch.tensor(columns[:, 2], dtype=torch.float32)

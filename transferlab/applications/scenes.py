@@ -14,7 +14,7 @@ from transferlab.errors import InputError
 
 @dataclass(frozen=True)
 class Scenes:
-    """Images with what is in them.
+    """Images with the objects in them.
 
     Attributes:
         x: images, shape (N, channels, size, size), in 0..1.
@@ -41,7 +41,7 @@ class Scenes:
         return Scenes(*(tensor.to(device) for tensor in tensors), self.classes)
 
     def numbered(self) -> MemoryDataset:
-        """Return the images, each labelled with its row: a loss looks up what it needs by it.
+        """Return the images, labelled with their rows, by which a loss looks up boxes and masks.
 
         >>> def loss_fn(model, batch):
         ...     x, rows = batch
@@ -54,9 +54,9 @@ class Scenes:
 def scenes(n: int, seed: int = 0, size: int = 32, channels: int = 3, objects: int = 3) -> Scenes:
     """Return `n` images with 1 to `objects` shapes each, for detection and segmentation.
 
-    Where shapes overlap, the one drawn later hides the other. Boxes and masks follow what is seen,
-    not what is hidden. A shape of which less than a quarter would be seen is left out, so that no
-    box is around a sliver. One `n` and `seed` are one set; another `n` is another draw.
+    Where shapes overlap, the one drawn later hides the other. Boxes and masks cover only what is
+    visible. A shape of which less than a quarter would be visible is left out, so that no box is
+    around a sliver. One `n` and `seed` are one set; another `n` is another draw.
     """
     _check(n, size, channels, objects)
     generator = torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""A small U-Net: an encoder that may be pre-trained, and a decoder that puts the places back.
+"""A small U-Net: an encoder that may be pre-trained, and a decoder that restores the resolution.
 
 Source: Ronneberger, Fischer and Brox, U-Net: Convolutional Networks for Biomedical Image
 Segmentation (2015).
@@ -17,8 +17,9 @@ class UNet(nn.Module):
     """maps of a backbone → decoder → one score per class and pixel. (N, C, H, W) → (N, K, H, W)
 
     The decoder begins with the coarsest map. In each step it is enlarged to the size of the next
-    finer map, laid beside that map, and the two are mixed by a 3×3 convolution. What the coarse map
-    knows (a star is here) meets what the fine map knows (an edge runs along this pixel).
+    finer map, concatenated with it, and the two are mixed by a 3×3 convolution. So what the coarse
+    map says (a star is here) is combined with what the fine map says (an edge runs along this
+    pixel).
     """
 
     def __init__(self, backbone: Backbone, num_classes: int) -> None:

@@ -1,7 +1,7 @@
 """Texts with labels: documentation of the installed packages, generated and real film reviews.
 
-The documentation is read when it is asked for; none of it is copied into this repository. Another
-version of a package gives other passages, so numbers compare only between runs of one installation.
+The documentation is read on demand; none of it is copied into this repository. Another version of a
+package gives other passages, so results are comparable only within one installation.
 """
 
 import functools
@@ -25,9 +25,9 @@ from transferlab.errors import InputError
 from transferlab.models.transformer import PADDING, SPECIAL, UNKNOWN
 
 MOST = {"train": 800, "test": 200}  # passages per class
-TEST_SHARE = 5  # one module in so many is for testing
+TEST_SHARE = 5  # one module in five is for testing
 WORDS = (8, 60)  # the shortest and the longest passage
-RUN = 8  # passages that share so many words in a row are near-copies
+RUN = 8  # passages that share this many words in a row are near-copies
 
 # Folders of tests, and of code that one package copied from another.
 SKIPPED = {
@@ -43,8 +43,8 @@ SKIPPED = {
     "testing",
     "tests",
 }
-# A regular expression finds docstrings fifty times faster than `ast`. What else stands between
-# triple quotes is hardly ever a plain English sentence, and is left out below for that reason.
+# A regular expression finds docstrings fifty times faster than `ast`. Other triple-quoted strings
+# are hardly ever plain English sentences, so the filters below drop them.
 DOCSTRING = re.compile(r'"""(.+?)"""', re.DOTALL)
 HEADING = re.compile(r"^.*\n[ \t]*([-=~^*])\1\1+[ \t]*$", re.MULTILINE)  # a line, underlined
 ROLE = re.compile(r":[\w:]+:`~?([^`]*)`")  # :func:`~torch.abs`
@@ -87,7 +87,7 @@ def docstrings(part: str = "train", per_class: int | None = None) -> Texts:
     Args:
         part: "train" or "test". One module in five is for testing, and a passage that shares
             eight words in a row with an earlier one is left out: no near-copy is in both parts.
-        per_class: how many passages of every class. A smaller number gives some of those that a
+        per_class: how many passages of every class. A smaller number gives a subset of what a
             larger one gives. None: as many as all classes have, at most 800 (for testing, 200).
     """
     if part not in MOST:
@@ -115,22 +115,22 @@ def unlabelled_docstrings() -> Texts:
     return Texts(texts, y, ["unlabelled"], "docstrings without labels", [])
 
 
-def _balanced(found: dict[str, dict[str, list[str]]], part: str, per_class: int | None) -> Texts:
+def _balanced(passages: dict[str, dict[str, list[str]]], part: str, per_class: int | None) -> Texts:
     """Take the same number of passages of every package that has any."""
-    texts = {package: parts[part] for package, parts in found.items() if parts[part]}
-    missing = [package for package in found if package not in texts]
+    texts = {package: parts[part] for package, parts in passages.items() if parts[part]}
+    missing = [package for package in passages if package not in texts]
     if len(texts) < 2:
         raise InputError(
             f"docstrings: {', '.join(missing)} cannot be read here; expected two packages or more."
         )
-    most = min(len(passages) for passages in texts.values())
+    most = min(map(len, texts.values()))
     per_class = most if per_class is None else per_class
     if not 1 <= per_class <= most:
         raise InputError(
             f"docstrings: per_class={per_class}; expected 1 to {most} in part={part!r}."
         )
     return Texts(
-        texts=[text for passages in texts.values() for text in passages[:per_class]],
+        texts=[text for of_package in texts.values() for text in of_package[:per_class]],
         y=torch.arange(len(texts)).repeat_interleave(per_class),
         classes=list(texts),
         name="docstrings",
@@ -145,24 +145,24 @@ def _passages(packages: tuple[Card, ...]) -> dict[str, dict[str, list[str]]]:
     No two of them share a run of words, whatever their packages and parts.
     """
     seen: set[tuple[str, ...]] = set()
-    found = {}
+    passages = {}
     for card in packages:
         folder = package_folder(card.package)
-        found[card.name] = {
+        passages[card.name] = {
             part: [] if folder is None else _collect(folder, part, seen, most)
             for part, most in MOST.items()
         }
-    return found
+    return passages
 
 
 def _modules(folder: Path) -> list[str]:
-    """Return the source files of a package, relative to it, in an order that is always the same.
+    """Return the source files of a package, relative to it, in a reproducible order.
 
-    The order of hashes mixes the topics of a package, so that its first modules stand for all.
+    Sorting by hash mixes the topics of a package, so that its first modules are representative.
     """
     files = []
     for place, inside, names in os.walk(folder):
-        inside[:] = [name for name in inside if name not in SKIPPED]  # do not go in there
+        inside[:] = [name for name in inside if name not in SKIPPED]  # do not descend into these
         files += [Path(place, name) for name in names if name.endswith(".py")]
     return sorted((file.relative_to(folder).as_posix() for file in files), key=_hash)
 
@@ -274,9 +274,9 @@ CLAUSES = 3  # in each review
 def reviews(n: int, seed: int = 0, *, negated: float = 0.1) -> Texts:
     """Return n generated reviews of one sentence or three, half negative and half positive.
 
-    A review has one opinion and says it of three things: "the plot is dull, the cast is never
-    funny and the music is weak." The word itself is from the list of the opinion, or, after a
-    negation, from the other one.
+    A review has one opinion, stated about three things: "the plot is dull, the cast is never
+    funny and the music is weak." Its adjectives are from the list of that opinion, or, after
+    a negation, from the other list.
 
     Args:
         negated: how often a clause has a negation, 0..1.

@@ -1,4 +1,4 @@
-"""What goes in: embedded and generated sets, your own files, and real sets by name."""
+"""Data: embedded and generated sets, your own files, and real sets by name."""
 
 from transferlab.data import augment
 from transferlab.data.dataset import (

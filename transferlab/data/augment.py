@@ -1,4 +1,4 @@
-"""Augmentation: a batch of images is changed at random, each image with random numbers of its own.
+"""Augmentation: random changes of a batch of images, drawn separately for each image.
 
 >>> views = compose(crop(1), rotate(15), scale(0.9, 1.1), brightness(0.2))
 >>> fit(model, train, augment=views)
@@ -21,7 +21,7 @@ Step = Callable[[Tensor], Tensor]
 
 
 def compose(*steps: Step) -> Step:
-    """Return one step that takes all of them in this order.
+    """Return one step that applies all of them in this order.
 
     Neighbouring geometric steps (`rotate`, `scale`, `shift`) become a single one: the image is
     resampled once, because every resampling blurs it.
@@ -67,10 +67,10 @@ class Geometric:
 
 
 def warp(x: Tensor, matrices: Tensor) -> Tensor:
-    """Resample images: what is at M·(column, row, 1) in the old one goes to (column, row).
+    """Resample images: the output at (column, row) is the input at M·(column, row, 1).
 
-    Positions are counted in pixels from the middle of the image, rows downwards. What comes from
-    outside is 0. Pixels in between are interpolated linearly.
+    Positions are counted in pixels from the middle of the image, rows downwards. Outside of
+    the image it is 0. Values between pixels are interpolated linearly.
 
     Args:
         x: shape (N, C, H, W).
@@ -129,7 +129,7 @@ def _matrices(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
     return matrices
 
 
-# ---- steps that move whole pixels: exact, nothing is interpolated --------------------------------
+# ---- steps that move whole pixels, without interpolation -----------------------------------------
 
 
 def flip(probability: float = 0.5) -> Step:
@@ -144,7 +144,7 @@ def flip(probability: float = 0.5) -> Step:
 
 
 def crop(padding: int) -> Step:
-    """Put `padding` black pixels around each image and cut the old size out, somewhere at random.
+    """Pad each image with `padding` black pixels and crop the old size at a random position.
 
     Source: He et al., Deep Residual Learning for Image Recognition (2016), for CIFAR.
     """

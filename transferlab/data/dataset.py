@@ -13,7 +13,7 @@ from transferlab.device import cpu_quota
 from transferlab.errors import InputError
 
 Batch = tuple[Tensor, Tensor]  # inputs, shape (n, ...), and labels, shape (n,)
-CHUNK_BYTES = 4 * 2**20  # how much of a shuffled epoch is copied at once: it stays in the cache
+CHUNK_BYTES = 4 * 2**20  # of a shuffled epoch, copied at once; few enough to stay in the cache
 
 
 class MemoryDataset(Dataset):
@@ -44,7 +44,7 @@ class MemoryDataset(Dataset):
         return f"{self.name}: {len(self):,} samples of {shape}, {len(self.classes)} classes"
 
     def to(self, device: torch.device | str) -> "MemoryDataset":
-        """Return the same data on another device (itself when it is there already)."""
+        """Return the same data on another device (itself if it is there already)."""
         if self.x.device == torch.device(device):
             return self
         return self._with(self.x.to(device), self.y.to(device))
@@ -127,7 +127,7 @@ class FreshDataset(Dataset):
 
 
 def unlabelled(x: Tensor, name: str = "unlabelled data") -> MemoryDataset:
-    """Return a data set of inputs alone, for objectives that ask for no label: each has label 0."""
+    """Return a data set of inputs alone, for objectives without labels: every label is 0."""
     return MemoryDataset(x, torch.zeros(len(x), dtype=torch.int64), ["unlabelled"], name)
 
 
@@ -141,7 +141,7 @@ def labels(dataset: Dataset) -> Tensor:
         if hasattr(dataset, attribute):
             return torch.as_tensor(getattr(dataset, attribute))
     raise InputError(
-        f"{type(dataset).__name__} does not tell its labels; "
+        f"found no labels in {type(dataset).__name__}; "
         "expected a data set with an attribute `targets`."
     )
 
@@ -167,7 +167,7 @@ def split(dataset: Dataset, fractions: Sequence[float], seed: int = 0) -> list[D
     """
     if not fractions or min(fractions) <= 0 or sum(fractions) > 1 + 1e-9:
         raise InputError(
-            f"fractions={tuple(fractions)} cannot be had; "
+            f"fractions={tuple(fractions)} is impossible; "
             "expected positive numbers that add up to at most 1."
         )
     parts: list[list[Tensor]] = [[] for _ in fractions]
@@ -189,11 +189,11 @@ def _shuffled_by_class(dataset: Dataset, seed: int) -> dict[int, Tensor]:
     """Return the positions of each class's samples, in random order."""
     generator = torch.Generator().manual_seed(seed)
     y = labels(dataset)
-    found = {}
+    positions = {}
     for label in y.unique().tolist():
         members = (y == label).nonzero().flatten()
-        found[label] = members[torch.randperm(len(members), generator=generator)]
-    return found
+        positions[label] = members[torch.randperm(len(members), generator=generator)]
+    return positions
 
 
 def few_shot(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
@@ -218,9 +218,9 @@ class Batches:
     """An iterable of batches (x, y) on one device; iterate again for the next epoch.
 
     Args:
-        share: (k, n) yields only every n-th row of each batch, from row k on: the part of process
-            k of n. Together the processes see each sample once. A small last batch may leave
-            nothing for some of them; it is empty then.
+        share: (k, n) yields only every n-th row of each batch, from row k on: the share of process
+            k of n. Together the processes see each sample once. The share of a small last batch
+            may be empty.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class Batches:
             self.dataset = dataset
             if isinstance(dataset, FreshDataset) and generator is None:
                 self.generator = torch.Generator().manual_seed(0)
-            # One core is left for the training step; a container's quota counts, not its host.
+            # One core is left for the training step; a container's quota counts, not its host's.
             cores = int(cpu_quota()) // self.processes
             self.workers = max(0, cores - 1) if workers is None else workers
 
@@ -267,13 +267,13 @@ class Batches:
         return self._from_loader()
 
     def _drawn(self, data: FreshDataset) -> Iterator[tuple[Tensor, Tensor]]:
-        mine = slice(self.rank, None, self.processes)  # every process draws the whole batch
+        rows = slice(self.rank, None, self.processes)  # every process draws the whole batch
         for start in range(0, len(data), self.batch_size):
             x, y = data.draw(min(self.batch_size, len(data) - start), self.generator)
-            yield x[mine].to(self.device), y[mine].to(self.device)
+            yield x[rows].to(self.device), y[rows].to(self.device)
 
     def _positions(self) -> list[Tensor]:
-        """Return where the rows of each batch stand in the data set."""
+        """Return the positions in the data set of each batch's rows."""
         n = len(self.dataset)
         # The generator lives on the CPU, so that one seed means one order on every device.
         order = torch.randperm(n, generator=self.generator) if self.shuffle else torch.arange(n)
@@ -282,7 +282,7 @@ class Batches:
     def _from_memory(self, data: MemoryDataset) -> Iterator[tuple[Tensor, Tensor]]:
         positions = self._positions()
         sample_bytes = max(1, data.x[0].numel() * data.x.element_size())
-        # One gather serves many batches; they are views of it. That is cheaper than a gather each.
+        # One gather serves many batches, which are views of it: faster than one gather per batch.
         chunk = max(1, CHUNK_BYTES // (sample_bytes * self.batch_size))
         for first in range(0, len(positions), chunk):
             sizes = [len(rows) for rows in positions[first : first + chunk]]
@@ -328,7 +328,7 @@ def _copy(generator: torch.Generator | None) -> torch.Generator:
 
 
 def _sentences(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield a loader's batches; of a worker's error keep our sentence, not the traceback."""
+    """Yield a loader's batches; reduce a worker's error to its sentence, without the traceback."""
     try:
         yield from loader
         return
@@ -340,17 +340,17 @@ def _sentences(loader: DataLoader) -> Iterator[tuple[Tensor, Tensor]]:
 
 def _collate(samples: list[tuple[Any, int]]) -> tuple[Tensor, Tensor]:
     inputs = [torch.as_tensor(x) for x, _ in samples]
-    odd = next((x for x in inputs if x.shape != inputs[0].shape), None)
-    if odd is not None:
+    other = next((x for x in inputs if x.shape != inputs[0].shape), None)
+    if other is not None:
         raise InputError(
             f"images of different sizes cannot share a batch: found {tuple(inputs[0].shape)} and "
-            f"{tuple(odd.shape)}; give the data set transform=backbone.transform."
+            f"{tuple(other.shape)}; give the data set transform=backbone.transform."
         )
     return torch.stack(inputs), torch.tensor([int(y) for _, y in samples])
 
 
 def in_memory(dataset: Dataset, workers: int | None = None) -> MemoryDataset:
-    """Read a data set once and keep it as tensors: decoding is paid once, not every epoch."""
+    """Read a data set once and keep it as tensors, to decode images once, not in every epoch."""
     if isinstance(dataset, MemoryDataset):
         return dataset
     if isinstance(dataset, FreshDataset):

@@ -1,4 +1,4 @@
-"""Your own photos: a folder of images, one folder for each class."""
+"""Your own photos: a folder of images, one folder per class."""
 
 import warnings
 from collections.abc import Callable
@@ -24,13 +24,13 @@ class ImageFolder(Dataset):
         photos/ants/2.jpg
         photos/bees/1.jpg
 
-    Every file is opened once at the start (its header only), so that a broken one is named now
+    Every file is opened once at the start (its header only), so that a damaged one is reported now
     and not after an hour of training. Files that are not images are left out, with a warning
     that names them; hidden files are left out silently.
 
     Args:
         folder: the folder that holds one folder per class.
-        transform: what turns a picture into a tensor, usually `backbone.transform`. Without one,
+        transform: turns a picture into a tensor, usually `backbone.transform`. Without one,
             the picture becomes uint8 of shape (3, height, width).
     """
 

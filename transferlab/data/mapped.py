@@ -1,4 +1,4 @@
-"""Tensors on the disk: written batch by batch, and mapped into memory when they are read.
+"""Tensors on the disk: written batch by batch, and memory-mapped for reading.
 
 Three files belong together: `NAME.x.npy` and `NAME.y.npy`, which NumPy and other programs read too,
 and `NAME.json`, written last, which says what they are and what their hashes must be.
@@ -21,7 +21,7 @@ STORED_AS = {torch.bfloat16: torch.int16}  # the same bits in a type that NumPy 
 
 
 def write_batches(path: Path, batches: Iterable[Batch], samples: int, note: Any) -> None:
-    """Write batches (x, y), whole or not at all; one batch at a time is in memory.
+    """Write batches (x, y), completely or not at all, with one batch at a time in memory.
 
     Two processes that write the same data do not disturb each other.
 
@@ -51,7 +51,7 @@ def write_batches(path: Path, batches: Iterable[Batch], samples: int, note: Any)
 def read_mapped(path: Path, note: Any) -> Batch | None:
     """Return x and y, or None when they are not there, damaged or have another note.
 
-    x stays on the disk and is read where it is used. It is a private copy: writing to it changes
+    x stays on the disk and is read on demand. It is a private copy: writing to it changes
     nothing on the disk, and a new file of the same name changes nothing in it.
     """
     x_file, y_file, note_file = _files(path)
@@ -63,11 +63,11 @@ def read_mapped(path: Path, note: Any) -> Batch | None:
     except (OSError, ValueError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
-        warnings.warn(f"{note_file} is damaged; what it held is computed anew.", stacklevel=2)
+        warnings.warn(f"{note_file} is damaged; its content is computed again.", stacklevel=2)
         return None
     if content["of"] != note:
         warnings.warn(
-            f"{note_file} holds other data than its name says; they are computed anew.",
+            f"{note_file} holds other data than its name says; they are computed again.",
             stacklevel=2,
         )
         return None
@@ -83,7 +83,7 @@ def remove_mapped(path: Path) -> None:
 
 
 def _header(rows: np.ndarray, samples: int) -> dict[str, Any]:
-    """Return what NumPy's format says of an array: here of all batches, before they are there."""
+    """Return the header of NumPy's format for all batches together, before they are written."""
     described = np.lib.format.header_data_from_array_1_0(rows)
     return {**described, "shape": (samples, *rows.shape[1:])}
 

@@ -1,4 +1,4 @@
-"""Where real data and weights lie on this machine."""
+"""The folders of real data and weights on this machine."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ def data_folder() -> Path | None:
 
 
 def torchvision_folder() -> Path:
-    """Return the folder in which torchvision's data sets are looked for and kept."""
+    """Return the folder of torchvision's data sets, for reading and downloading."""
     folder = data_folder()
     if folder is not None and ((folder / "torchvision").is_dir() or os.access(folder, os.W_OK)):
         return folder / "torchvision"
@@ -23,7 +23,7 @@ def torchvision_folder() -> Path:
 
 
 def weights_folders() -> list[Path]:
-    """Return the folders in which weights are looked for, in this order."""
+    """Return the folders to search for weights, in this order."""
     folders = [Path(torch.hub.get_dir()) / "checkpoints"]  # respects TORCH_HOME
     folder = data_folder()
     if folder is not None:
@@ -32,7 +32,7 @@ def weights_folders() -> list[Path]:
 
 
 def real_folder(inside: str, name: str | None = None) -> Path:
-    """Return a folder inside TRANSFERLAB_DATA; `name` is the data set's, when it is another."""
+    """Return a folder inside TRANSFERLAB_DATA; `name` is the data set's, if it differs."""
     name, folder = name or inside, data_folder()
     if folder is None or not (folder / inside).is_dir():
         where = "TRANSFERLAB_DATA is not set" if folder is None else f"{folder} has no such folder"

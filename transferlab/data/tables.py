@@ -21,7 +21,7 @@ def csv_file(
     Args:
         path: the file.
         label: the name of the column that holds the labels.
-        classes: the name of each label; by default the numbers 0 to the largest one found.
+        classes: the name of each label; by default the numbers 0 to the largest label.
 
     Returns:
         x of shape (rows, columns - 1) in float32, columns in the order of the file.
@@ -46,7 +46,7 @@ def csv_file(
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text; expected a CSV file in UTF-8.") from error
     except ValueError:
-        table = None  # which cell it was is found below
+        table = None  # the cell at fault is named below
     if not header:
         raise InputError(f"{path} is empty; expected a header line, then one row per sample.")
     if label not in header:

@@ -1,4 +1,4 @@
-"""Fine-tuning: what stays frozen, how fast each layer learns, and what holds the weights."""
+"""Fine-tuning: what stays frozen, how fast each layer learns, and what regularises the weights."""
 
 from transferlab.finetune.freezing import (
     BATCH_STATS,

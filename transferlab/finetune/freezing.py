@@ -1,4 +1,4 @@
-"""Freezing that holds: parameters, BatchNorm statistics and dropout."""
+"""Complete freezing: parameters, BatchNorm statistics and dropout."""
 
 from dataclasses import dataclass, field
 
@@ -17,13 +17,13 @@ BATCH_STATS = ("frozen", "adapt", "batch")
 
 @dataclass
 class Frozen:
-    """The frozen part of a model: which tensors they are, and how they were when it was frozen."""
+    """The frozen part of a model: its tensors, and their values when it was frozen."""
 
     model: nn.Module
     tensors: dict[str, Tensor] = field(repr=False)
 
     def changed(self) -> list[str]:
-        """Return the names of frozen parameters and buffers that are no longer as they were."""
+        """Return the names of the frozen parameters and buffers that have changed."""
         now = dict(_tensors(self.model))
         return [
             name
@@ -32,11 +32,12 @@ class Frozen:
         ]
 
     def assert_unchanged(self) -> None:
-        """Raise an AssertionError that names what moved, parameters and buffers alike."""
-        moved = self.changed()
-        if moved:
+        """Raise an AssertionError that names a parameter or buffer that changed."""
+        changed = self.changed()
+        if changed:
             raise AssertionError(
-                f"{len(moved)} of {len(self.tensors)} frozen tensors changed, such as {moved[0]}."
+                f"{len(changed)} of {len(self.tensors)} frozen tensors changed, "
+                f"such as {changed[0]}."
             )
 
 
@@ -46,18 +47,18 @@ def freeze(model: nn.Module, until: str | None = "head", batch_stats: str = "fro
     `requires_grad = False` alone does not freeze a layer: BatchNorm still updates its running mean
     and variance in training mode, dropout still drops. This function takes care of both, and its
     choice survives `model.train()`. It replaces whatever an earlier call froze. LoRA matrices come
-    after it: freeze first, then `transferlab.models.add_lora`.
+    later: freeze first, then `transferlab.models.add_lora`.
 
     Args:
         until: name of the first trainable layer, such as "head" (only the head learns) or "layer4"
-            (looked for in the features too). None freezes no parameter, but applies `batch_stats`
+            (searched in the features too). None freezes no parameter, but applies `batch_stats`
             to the whole model.
         batch_stats: what BatchNorm does in the frozen part.
-            "frozen": the statistics of pre-training normalise, and stay (evaluation mode).
+            "frozen": the statistics of pre-training are used, and kept (evaluation mode).
             "adapt": each batch is normalised by itself, the running statistics follow the new
-            data. This is what happens to those who only set `requires_grad`.
+            data. This is what happens when only `requires_grad` is set.
             "batch": each batch is normalised by itself, in training and in evaluation; the running
-            statistics are not used and stay (Nado et al., Evaluating Prediction-Time Batch
+            statistics are neither used nor updated (Nado et al., Evaluating Prediction-Time Batch
             Normalization for Robustness under Covariate Shift, 2020).
     """
     if batch_stats not in BATCH_STATS:
@@ -87,7 +88,7 @@ def unfreeze(model: nn.Module) -> None:
     if has_lora(model):
         raise InputError(
             "the model has LoRA matrices, whose base must stay frozen; freeze before add_lora, or "
-            "take the matrices into the weights with merge_lora first."
+            "merge the matrices into the weights with merge_lora first."
         )
     for parameter in model.parameters():
         parameter.requires_grad = True
@@ -100,7 +101,7 @@ def unfreeze(model: nn.Module) -> None:
 
 
 def _drops(module: nn.Module) -> bool:
-    """Return whether a layer leaves out numbers at random: dropout, or a layer that has it inside.
+    """Return whether a layer is dropout, or applies dropout inside.
 
     Attention and recurrent layers call dropout as a function, which has no mode of its own.
     """
@@ -110,12 +111,12 @@ def _drops(module: nn.Module) -> bool:
 
 
 def trainable(model: nn.Module) -> int:
-    """Return how many numbers of the model are trained."""
+    """Return the number of trainable parameters."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def _hold_mode(module: nn.Module, training: bool) -> None:
-    """Keep a layer in one mode, whatever mode the model around it is put into."""
+    """Keep a layer in one mode, whatever the mode of the model around it."""
     module.train(training)
     module.train = _ignore_mode
 

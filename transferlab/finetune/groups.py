@@ -1,4 +1,4 @@
-"""Parameter groups: learning rates that fall from the head down to the first layer."""
+"""Parameter groups: learning rates that decrease from the head to the first layer."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def layer_decay(model: nn.Module, lr: float, decay: float = 0.9) -> list[dict[st
     >>> fit(model, train, epochs=10, lr=layer_decay(model, 1e-3, decay=0.8))
 
     The head learns with `lr` (depth 0), the block below it with lr · decay (depth 1), and so on:
-    what the first layers know serves every task, and needs to change least.
+    what the first layers compute serves every task, and needs to change least.
 
     Source: Howard and Ruder, Universal Language Model Fine-tuning for Text Classification (2018).
 

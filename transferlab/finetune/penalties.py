@@ -1,8 +1,8 @@
-"""Penalties: what holds the weights near zero, or near their start.
+"""Penalties: they keep the weights near zero, or near their starting point.
 
 A penalty belongs to the objective, as in loss + λ‖θ‖², but not to the graph that autograd walks:
-its gradient is known beforehand and is added to the others once they are there. That is the same
-sum, without the memory for a second graph.
+its gradient has a closed form and is added after the backward pass. That is the same sum, without
+the memory for a second graph.
 
 All parameters are penalised, as in the formulas and in torch's own `weight_decay`: biases and the
 weights of normalisations too. A parameter without a gradient, such as a frozen one, is not moved.
@@ -17,11 +17,11 @@ from torch.optim import Optimizer
 
 from transferlab.errors import InputError
 
-PIECE = 2**20  # numbers handled at once: the memory for their differences can be used again
+PIECE = 2**20  # numbers handled at once, so that the memory for their differences is reused
 
 
 class _Norm:
-    """What L2 and L1 share: a strength λ, and the parameters that they act on."""
+    """The common part of L2 and L1: a strength λ, and the parameters that they act on."""
 
     def __init__(self, strength: float) -> None:
         self.strength = _not_negative("strength", strength)
@@ -34,11 +34,11 @@ class _Norm:
         self._weights = list(model.parameters())
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must keep: nothing, the strength belongs to the call."""
+        """Return what a checkpoint must keep: nothing, since the strength is an argument."""
         return {}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take back what `state_dict` returned."""
+        """Restore what `state_dict` returned."""
 
 
 class L2(_Norm):
@@ -66,7 +66,7 @@ class L2(_Norm):
 
 
 class L1(_Norm):
-    """λ‖θ‖₁, the pull of constant force that leaves only the weights that matter, or lasso.
+    """λ‖θ‖₁, a pull of constant force towards zero, also called lasso.
 
     Its gradient is λ·sign(θ), and 0 where θ = 0, as in autograd. A step of fixed length jumps over
     zero: weights become small, but hardly any becomes exactly 0.
@@ -93,7 +93,7 @@ class L1(_Norm):
 class L2SP:
     """λ‖θ − θ_pre‖² on the pre-trained weights, plain λ_head‖θ‖² on the new head.
 
-    Ordinary weight decay pulls towards zero, and so away from what was learned before. This one
+    Ordinary weight decay pulls towards zero, and so away from what was learned before. This penalty
     pulls towards the pre-trained weights. As in the formula there is no factor ½: the gradient is
     2λ(θ − θ_pre).
 
@@ -106,9 +106,9 @@ class L2SP:
         head: the name of the new layer, which has no pre-trained weights to stay near.
         decoupled: pull the weights themselves, θ ← θ − lr·2λ(θ − θ_pre), with the learning rate
             that their group has at this step. In the gradient, Adam would divide the pull by the
-            size of past gradients, and hold those weights least that move most. With θ_pre = 0
-            this is AdamW with weight_decay=2λ (Loshchilov and Hutter, Decoupled Weight Decay
-            Regularization, 2019).
+            size of past gradients, so the weights that move most would be held least. With
+            θ_pre = 0 this is AdamW with weight_decay=2λ (Loshchilov and Hutter, Decoupled Weight
+            Decay Regularization, 2019).
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class L2SP:
         return {} if self.anchor is None else {"anchor": self.anchor}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take the anchor back; a penalty that is bound to a model pulls there from now on."""
+        """Restore the anchor; a penalty that is bound to a model uses it from now on."""
         self.anchor = state["anchor"]
         if self._model is not None:
             self._bind(self._model)
@@ -170,12 +170,12 @@ class L2SP:
             elif name in self.anchor:
                 self._start[weight] = self.anchor[name].to(weight.device)
             else:
-                raise InputError(f"L2SP: the anchor has no {name}; it is that of another network.")
+                raise InputError(f"L2SP: the anchor has no {name}; it belongs to another network.")
 
     @torch.no_grad()
     def add_to_gradients(self) -> None:
         """Add 2λ(θ − θ_pre) to the gradients, or pull the weights when decoupled."""
-        for group in self._optimizer.param_groups:  # asked anew: a schedule changes the lr
+        for group in self._optimizer.param_groups:  # read in every step: a schedule changes the lr
             old = [weight for weight in group["params"] if weight not in self._new]
             new = [weight for weight in group["params"] if weight in self._new]
             self._pull(old, self.strength, group["lr"])
@@ -228,5 +228,5 @@ def _gradients(weights: list[Tensor]) -> list[Tensor]:
 
 
 def _total(terms: Iterable[Tensor]) -> float:
-    """Return the sum of all numbers in all terms; the device is waited for once."""
+    """Return the sum of all terms' elements, with a single wait for the device."""
     return float(sum(term.sum() for term in terms))

@@ -17,18 +17,18 @@ from transferlab.train import fit
 def gradual_unfreezing(
     order: Sequence[str] | None = None, *, every: int = 1, batch_stats: str = "frozen"
 ) -> Callable[[nn.Module, int], None]:
-    """Return what `fit(unfreeze=…)` calls before each epoch: one more block learns, from the top.
+    """Return what `fit(unfreeze=…)` calls before each epoch: unfreeze one more block, from the top.
 
     >>> fit(model, train, epochs=10, unfreeze=gradual_unfreezing())
 
-    At first only the head learns, then the block below it too, and so on. What is free depends on
-    the number of the epoch alone, so that a resumed run finds its place.
+    At first only the head learns, then the block below it too, and so on. What is trainable depends
+    on the epoch alone, so a resumed run continues at the right stage.
 
     Source: Howard and Ruder, Universal Language Model Fine-tuning for Text Classification (2018).
 
     Args:
-        order: the layers to be freed after the head, from the top downwards, such as
-            ["layer4", "layer3"]; what stands below the last one stays frozen. None: all blocks.
+        order: the layers to unfreeze after the head, from the top downwards, such as
+            ["layer4", "layer3"]; everything below the last one stays frozen. None: all blocks.
         every: epochs between one block and the next.
         batch_stats: what BatchNorm does in the part that is still frozen, as in `freeze`.
     """
@@ -37,7 +37,7 @@ def gradual_unfreezing(
 
     def unfreeze_until_epoch(model: nn.Module, epoch: int) -> None:
         head, *below = reversed(blocks(model))
-        for name in order or ():  # a wrong name is found now, not many epochs later
+        for name in order or ():  # a wrong name fails now, not many epochs later
             find_layer(model, name)
         stages = [head, *(below if order is None else order)]
         stage = min(epoch // every, len(stages) - 1)
@@ -62,11 +62,11 @@ def lp_ft(
     checkpoint: str | Path | None = None,
     **both: Any,
 ) -> tuple[History, History]:
-    """Train the head on frozen features, then everything; return what happened in both stages.
+    """Train the head on frozen features, then everything; return the histories of both stages.
 
     >>> probing, tuning = lp_ft(model, train, probe_epochs=20, epochs=10, batch_size=16)
 
-    A new head is random, and its first gradients would bend the features that were to be kept.
+    A new head is random, and its first gradients would distort the pre-trained features.
     After linear probing (LP) the head fits them, and fine-tuning (FT) starts from there.
 
     Source: Kumar, Raghunathan, Jones, Ma and Liang, Fine-Tuning can Distort Pretrained Features
@@ -76,7 +76,7 @@ def lp_ft(
         probe_epochs, probe_steps: how long the head is trained; give one of them.
         epochs, steps: how long everything is trained after that; give one of them.
         checkpoint: the file of the second stage. The first one has its own beside it, with
-            "-probe" after the name. The same call with the same file goes on where it stopped.
+            "-probe" after the name. The same call with the same file resumes where it stopped.
         both: arguments of `fit` for both stages, such as `batch_size` and `val`.
     """
     probe_checkpoint = None

@@ -1,4 +1,4 @@
-"""Looking inside a network: what each layer knows, how alike layers are, where a network looks."""
+"""Looking inside a network: linear probes, similarity of layers, Grad-CAM."""
 
 from transferlab.interpret.gradcam import grad_cam
 from transferlab.interpret.probe import probe_by_depth

@@ -57,10 +57,10 @@ def grad_cam(
 
 @contextlib.contextmanager
 def _cut_at(model: nn.Module, layer: str) -> Iterator[list[Tensor]]:
-    """Inside: the layer's output starts a new graph, and is the one element of the list.
+    """Start a new graph at the layer's output, which becomes the one element of the list.
 
-    Everything before the cut needs no gradient, which is why frozen layers are no obstacle. What
-    follows gets a copy, because it may write into its input.
+    Nothing before the cut needs a gradient, so those layers may be frozen. The layers after it get
+    a copy, because they may write into their input.
     """
     activations: list[Tensor] = []
 

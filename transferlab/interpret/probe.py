@@ -25,7 +25,7 @@ def probe_by_depth(
     """Return how well a linear classifier reads the labels off each layer: (layer, accuracy 0..1).
 
     The network is not trained. Feature maps (N, C, H, W) are averaged over their positions, so a
-    probe sees C numbers per image: what there is in the image, not where. Tokens (N, T, D) are
+    probe sees C numbers per image: what is in the image, not where. Tokens (N, T, D) are
     averaged over T. All layers are recorded in one pass over the data.
 
     The classifier is scikit-learn's logistic regression with its usual penalty, C = 1, on features
@@ -35,8 +35,8 @@ def probe_by_depth(
     (2016).
 
     Args:
-        train: what the probes learn from.
-        held_out: what their accuracy is measured on.
+        train: the data that the probes are trained on.
+        held_out: the data that their accuracy is measured on.
         layers: names as in `model.named_modules()`, with or without "features." in front; by
             default `stages(model)`.
     """

@@ -25,8 +25,8 @@ class Encoder(nn.Module):
 class Projector(nn.Module):
     """A backbone and a projection head. (N, *shape) → (N, outputs)
 
-    The contrastive loss makes the projections invariant to what the views change, such as position or
-    brightness. The features before them keep more, so the projection head is thrown away after
+    The contrastive loss makes the projections invariant to what the views change, such as position
+    or brightness. The features before them keep more, so the projection head is thrown away after
     pre-training. Source: Chen, Kornblith, Norouzi and Hinton, A Simple Framework for Contrastive
     Learning of Visual Representations (2020), section 4.2.
     """

@@ -18,7 +18,7 @@ from transferlab.models.encoder import Encoder
 class Generator(nn.Module):
     """Noise → images with pixels in 0..1. (N, latent) → (N, *shape)
 
-    Without BatchNorm it soon makes the same image of every noise. Source: Radford, Metz and
+    Without BatchNorm it soon collapses to one image for every noise. Source: Radford, Metz and
     Chintala, Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
     Networks (2016), section 3.
     """
@@ -27,7 +27,7 @@ class Generator(nn.Module):
         super().__init__()
         self.latent = latent
         self.layers = nn.Sequential(
-            nn.Linear(latent, hidden, bias=False),  # BatchNorm would take a bias away again
+            nn.Linear(latent, hidden, bias=False),  # BatchNorm would cancel a bias
             nn.BatchNorm1d(hidden),
             nn.ReLU(),
             nn.Linear(hidden, hidden, bias=False),
@@ -64,7 +64,7 @@ class Discriminator(nn.Module):
         return self.score(self.encoder(x)).squeeze(1)
 
     def score_fakes(self, x: Tensor) -> Tensor:
-        """Score generated images without a trace in BatchNorm's running statistics.
+        """Score generated images without updating BatchNorm's running statistics.
 
         The backbone keeps these statistics, and after pre-training it will see real images.
         """
@@ -73,7 +73,7 @@ class Discriminator(nn.Module):
     def score_as_constant(self, x: Tensor) -> Tensor:
         """Score generated images; gradients flow to the images, but not to the weights.
 
-        For the generator's loss, in which the discriminator is a judge who does not learn.
+        For the generator's loss, in which the discriminator is held constant.
         """
         weights = {name: parameter.detach() for name, parameter in self.named_parameters()}
         return functional_call(self, {**weights, **self._copied_buffers()}, x)
@@ -90,13 +90,13 @@ class GAN(nn.Module):
         self.generator, self.discriminator = generator, Discriminator(backbone)
 
     def loss(self, real: Tensor) -> Tensor:
-        """Return what both players minimise in one step, each with the other one held constant."""
-        n = max(len(real), 2)  # BatchNorm cannot normalise one
+        """Return the sum of both players' losses, each with the other player held constant."""
+        n = max(len(real), 2)  # BatchNorm cannot normalise a single sample
         fake = self.generator(torch.randn(n, self.generator.latent).to(real))
-        # detach: the discriminator's loss must not teach the generator to be found out.
+        # detach: the discriminator's loss must not train the generator, which has the opposite aim.
         real_scores = self.discriminator(real)
-        judged = discriminator_loss(real_scores, self.discriminator.score_fakes(fake.detach()))
-        return judged + generator_loss(self.discriminator.score_as_constant(fake))
+        loss = discriminator_loss(real_scores, self.discriminator.score_fakes(fake.detach()))
+        return loss + generator_loss(self.discriminator.score_as_constant(fake))
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 def generator_loss(fake: Tensor) -> Tensor:
     """Return −mean log σ(fake), the non-saturating form, for scores of shape (N,).
 
-    Minimising mean log(1 − σ(fake)), as the game is written down, has the same fixed point; but its
+    Minimising mean log(1 − σ(fake)), as in the minimax game, has the same fixed point; but its
     gradient vanishes while the discriminator wins, which it does at first.
     """
     return F.softplus(-full_precision(fake)).mean()

@@ -104,7 +104,7 @@ def _block(name: str) -> str:
 def recorded(
     model: nn.Module, layers: Sequence[str], reduce: Callable[[Tensor], Tensor]
 ) -> Iterator[dict[str, Tensor]]:
-    """Within the context, each forward pass stores `reduce(output)` of every layer in the dictionary.
+    """Let each forward pass store `reduce(output)` of every layer in the dictionary.
 
     The output is reduced at once, inside the hook. Kept as it is, it could still be changed by the
     layer that follows: torchvision's ReLUs write into their input.

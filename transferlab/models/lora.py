@@ -140,9 +140,7 @@ def load_lora(model: Backbone, path: str | Path) -> None:
     if "base" not in note:
         raise InputError(f"{path} holds no LoRA matrices; expected a file that save_lora wrote.")
     if _digest(moved) != note["content"]:
-        raise InputError(
-            f"{path} was altered: its tensors no longer match the hash that it states."
-        )
+        raise InputError(f"{path} was altered: its tensors no longer match its hash.")
     if _digest(_base(model)) != note["base"]:
         raise InputError(
             f"{path} was trained on other weights of {model.name} than this model has; load "

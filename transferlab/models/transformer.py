@@ -2,9 +2,9 @@
 
 A text is a sequence of token numbers, padded at its end. Each token becomes a vector, the blocks
 let these vectors attend to each other, and the head gets their mean. Everything is written out;
-only the attention itself is torch's, which computes the same in less memory. The blocks are those of
-Vaswani et al., Attention Is All You Need (2017), with the normalisation before each part instead of
-after it: Xiong et al., On Layer Normalization in the Transformer Architecture (2020).
+only the attention itself is torch's, which computes the same in less memory. The blocks are those
+of Vaswani et al., Attention Is All You Need (2017), with the normalisation before each part instead
+of after it: Xiong et al., On Layer Normalization in the Transformer Architecture (2020).
 """
 
 import torch
@@ -142,9 +142,7 @@ def text_transformer(
         dropout: the probability of dropout after each part in training.
     """
     if width % heads:
-        raise InputError(
-            f"width={width} is not a multiple of heads={heads}; expected equal shares."
-        )
+        raise InputError(f"width={width} is not a multiple of heads={heads}; expected one.")
     (length,) = shape
     features = Transformer(vocabulary, length, width, heads, layers, dropout)
     return TextBackbone(features, width, num_classes, shape=shape, name="text_transformer")

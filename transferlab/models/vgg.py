@@ -30,7 +30,7 @@ class VGG(nn.Module):
         self.width = channels
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
-                # Without normalisation, only this initialisation keeps the signal alive through 13 layers.
+                # Without normalisation, only this start keeps the signal alive through 13 layers.
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
                 nn.init.zeros_(module.bias)
 

@@ -1,4 +1,4 @@
-"""Privacy: who was in the training data? How to find out, and how to train so that nobody can."""
+"""Privacy: membership inference, and training that protects against it."""
 
 from transferlab.privacy.accounting import noise_for, spent_epsilon
 from transferlab.privacy.dp_sgd import (

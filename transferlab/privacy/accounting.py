@@ -13,7 +13,7 @@ ORDERS = [1.25, 1.5, 1.75, 2, 2.5, 3, 3.5, *range(4, 64), *(2**i for i in range(
 
 @functools.cache
 def spent_epsilon(noise: float, rate: float, steps: int, delta: float) -> float:
-    """Return the epsilon that some steps of DP-SGD have spent.
+    """Return the epsilon that `steps` steps of DP-SGD spend.
 
     It is opacus' Rényi accountant: an upper bound, a few percent above its slower PRV accountant.
 
@@ -46,12 +46,12 @@ def noise_for(epsilon: float, rate: float, steps: int, delta: float) -> float:
         )
     except ValueError as error:
         raise InputError(
-            f"epsilon={epsilon:g} cannot be had with any noise in {steps} steps; expected more."
+            f"epsilon={epsilon:g} is out of reach of any noise in {steps} steps; expected more."
         ) from error
 
 
 def import_opacus() -> ModuleType:
-    """Return opacus, which is imported only here: it is large, and few need it."""
+    """Return opacus, which is imported only here: it is large and seldom needed."""
     try:
         import opacus
     except ImportError as error:

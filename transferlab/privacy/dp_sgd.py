@@ -1,4 +1,4 @@
-"""DP-SGD: training so that nobody can find out who was in the data."""
+"""DP-SGD: training that does not reveal who was in the data."""
 
 import math
 import time
@@ -22,7 +22,7 @@ from transferlab.metrics import check_labels, evaluation_mode
 from transferlab.privacy.accounting import import_opacus, noise_for, spent_epsilon
 from transferlab.run import QUIET_SECONDS
 
-GRADIENT_BYTES = 256 * 2**20  # how much memory the gradients of single samples may take at once
+GRADIENT_BYTES = 256 * 2**20  # memory that per-sample gradients may take at once
 
 
 @dataclass(repr=False)
@@ -63,7 +63,7 @@ def fit_private(
 ) -> PrivateHistory:
     """Train a model in place by DP-SGD: no single sample can change the weights noticeably.
 
-    Each step draws a Poisson batch, in which every sample is with probability
+    Each step draws a Poisson batch, which contains every sample with probability
     q = batch_size / N, clips the gradient g_i of every sample to norm C, and adds noise:
 
     θ ← θ − lr / batch_size · (Σ_i g_i · min(1, C / ‖g_i‖) + N(0, σ²C²))
@@ -83,10 +83,10 @@ def fit_private(
         batch_size: the expected size of a batch; the real one varies and can be 0.
         epsilon: the budget for the whole run; the noise is chosen to fit. Or give `noise`.
         noise: the noise multiplier σ; 0 is training with clipping only, without privacy.
-        delta: below 1/N, the probability of giving one sample of the data away.
+        delta: below 1/N, the probability of publishing a random sample of the data.
         max_grad_norm: the clipping norm C.
-        seed: fixes batches and noise. Whoever knows the seed can subtract the noise: for a real
-            release keep it secret, and note that torch's generators are not cryptographic.
+        seed: fixes batches and noise. Knowing the seed, one can subtract the noise: for a real
+            release, keep it secret, and note that torch's generators are not cryptographic.
     """
     clip_and_noise = import_opacus().optimizers.DPOptimizer
     where = choose_device(device)
@@ -181,13 +181,13 @@ def per_sample_gradients(
         scores = functional_call(model, parameters, (x_i[None],))
         return F.cross_entropy(scores, y_i[None])
 
-    # vmap runs the function for all samples at once, as if it were called for one after another.
+    # vmap runs the function for all samples at once, as if it were called for each in turn.
     of_each = vmap(grad_and_value(loss), in_dims=(None, 0, 0), randomness="different")
     return of_each(parameters, x, y)
 
 
 def replace_batch_norm(model: nn.Module) -> None:
-    """Put a new GroupNorm in the place of every BatchNorm, in place.
+    """Replace every BatchNorm by a new GroupNorm, in place.
 
     GroupNorm normalises each image by itself, so training can be private. Its parameters are new: a
     pre-trained network must adapt to them, and its weights no longer fit the architecture of that
@@ -242,7 +242,7 @@ def _check_model(model: nn.Module, data: MemoryDataset) -> None:
                 "statistics, or replace_batch_norm(model)."
             )
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise InputError("the model has no trainable parameter left; unfreeze a layer.")
+        raise InputError("the model has no trainable parameters; unfreeze a layer.")
     # One ordinary pass: what a model checks about values cannot be checked inside vmap.
     with torch.no_grad(), evaluation_mode(model):
         scores = model(as_float(data.x[:256]))

@@ -17,18 +17,18 @@ LOW_FPR = 0.01
 
 @dataclass(frozen=True)
 class Attack:
-    """What `membership_inference` found. Each number has its 95 % bootstrap interval.
+    """The result of `membership_inference`. Each number has its 95 % bootstrap interval.
 
-    The intervals are about the choice of samples, for this one model. A claim about a way of
-    training needs several models: train with several seeds and use `metrics.interval`.
+    The intervals cover the choice of samples, for this one model. A claim about a training
+    method needs several models: train with several seeds and use `metrics.interval`.
 
     Attributes:
         auc: area under the ROC curve: how often a random member looks more like a member than a
             random non-member does. 0.5 is guessing.
         advantage: true minus false positive rate, at a threshold chosen on other samples. 0 is
             guessing.
-        tpr_at_low_fpr: share of the members that are found when 1 % of the non-members are
-            accused wrongly. With fewer than 100 non-members: when none is.
+        tpr_at_low_fpr: share of the members that are detected when 1 % of the non-members are
+            false alarms. With fewer than 100 non-members: when none is.
         fpr, tpr: the ROC curve, for `plots.roc`.
     """
 
@@ -54,9 +54,9 @@ def membership_inference(
     seed: int = 0,
     device: str = "auto",
 ) -> Attack:
-    """Measure how well a model's loss tells its training data from other data.
+    """Measure how well a model's loss distinguishes its training data from other data.
 
-    A model that has learned samples by heart has a small loss on them. Without `references` the
+    A model that has memorised samples has a small loss on them. Without `references` the
     attack says "member" where the loss is below a threshold (Yeom, Giacomelli, Fredrikson and Jha,
     Privacy Risk in Machine Learning: Analyzing the Connection to Overfitting, 2018).
 
@@ -65,14 +65,15 @@ def membership_inference(
     Importance of Difficulty Calibration in Membership Inference Attacks, 2022). One to a few are
     enough, where attacks with shadow models train dozens to imitate the model's training.
 
-    Both sets must come from one distribution: otherwise the attack tells the sets apart, and says
-    nothing about the training. They may differ in size, because all rates are per set.
+    Both sets must come from one distribution: otherwise the attack detects the difference between
+    the sets, and says nothing about the training. They may differ in size, because all rates are
+    per set.
 
     Args:
         members: samples that the model was trained on.
         non_members: samples of the same kind that it was not trained on.
-        references: models with the same outputs, trained on neither set, such as some made by the
-            same recipe from other samples.
+        references: models with the same outputs, trained on neither set, such as some trained in
+            the same way on other samples.
         seed: fixes the halves and the bootstrap samples.
     """
     scores = [
@@ -85,16 +86,16 @@ def membership_inference(
         )
     rng = np.random.default_rng(seed)
     ranks = _ranks(*scores)
-    # The halves are cut before the bootstrap: a sample that is drawn twice must not be in both.
+    # Split into halves before the bootstrap: a sample that is drawn twice must not be in both.
     halves = [np.array_split(rng.permutation(part), 2) for part in ranks]
-    found = _attack_numbers(*halves)
+    numbers = _attack_numbers(*halves)
     repeats = [
         _attack_numbers(*[[rng.choice(half, len(half)) for half in pair] for pair in halves])
         for _ in range(REPEATS)
     ]
     ends = np.quantile(repeats, (0.025, 0.975), axis=0)
     n = sum(map(len, scores))
-    intervals = [Interval(*map(float, row), n) for row in zip(found, *ends, strict=True)]
+    intervals = [Interval(*map(float, row), n) for row in zip(numbers, *ends, strict=True)]
     return Attack(*intervals, *roc_curve(*scores))
 
 
@@ -119,12 +120,12 @@ def _confidence(model: nn.Module, dataset: Dataset, device: str) -> np.ndarray:
     check_labels(y, logits.shape[1])
     logits, y = logits.cpu().double(), y.cpu()[:, None]
     others = logits.scatter(1, y, -math.inf)
-    # Not by way of the loss: in float32 that of every confident answer is exactly 0.
+    # Not from the loss: in float32 that of every confident prediction is exactly 0.
     return (logits.gather(1, y)[:, 0] - others.logsumexp(1)).numpy()
 
 
 def roc_curve(members: np.ndarray, non_members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates for every threshold, from the strictest on.
+    """Return false and true positive rates for every threshold, from the strictest onwards.
 
     Args:
         members, non_members: scores, larger for likely members.
@@ -143,7 +144,7 @@ def _ranks(members: np.ndarray, non_members: np.ndarray) -> list[np.ndarray]:
 
 
 def _curve(members: np.ndarray, non_members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return false and true positive rates from ranks, beginning where nobody is accused."""
+    """Return false and true positive rates from ranks, beginning at (0, 0)."""
     fpr, tpr = (np.append(0.0, rates) for rates in _rates(non_members, members))
     return fpr, tpr
 
@@ -160,10 +161,10 @@ def _attack_numbers(
     """Return AUC, advantage and true positive rate at 1 %, from the ranks in two halves of each."""
     fpr, tpr = _curve(np.concatenate(members), np.concatenate(non_members))
     auc = (np.diff(fpr) * (tpr[1:] + tpr[:-1]) / 2).sum()
-    found_at_low = tpr[fpr <= LOW_FPR].max()
+    tpr_at_low = tpr[fpr <= LOW_FPR].max()
     # At its own best threshold even a useless attack has a positive advantage. So the threshold
     # that is best on one half is measured on the other.
     rates = _rates(*members, *non_members)
     gains = [rates[half] - rates[2 + half] for half in (0, 1)]
     advantage = np.mean([gains[1][gains[0].argmax()], gains[0][gains[1].argmax()]])
-    return auc, advantage, found_at_low
+    return auc, advantage, tpr_at_low

@@ -23,6 +23,7 @@ def test_the_package_itself_contains_the_file(card):
 
 def test_every_class_of_every_real_set_has_a_card_that_says_all():
     rows = licences()
+    assert list(rows[0]) == ["set", "what", "author", "licence", "source", "packaged by"]
     assert all(all(row.values()) for row in rows)
     carded = {(row["set"], row["what"]) for row in rows}
     for data in (photos(2), textures(2), docstrings("test")):
@@ -32,7 +33,7 @@ def test_every_class_of_every_real_set_has_a_card_that_says_all():
     assert len(carded) == len(rows) == len(FILES) + 7
 
 
-def test_a_picture_that_is_missing_is_told_with_the_package_to_update():
+def test_a_missing_picture_names_the_package_to_update():
     def card(package: str) -> Card:
         return Card("lake", package, "data/lake.png", "", "", "")
 

@@ -29,7 +29,7 @@ def test_other_sizes_and_colours(size, channels):
     assert together > 0.95  # still the same pictures, not mirrored or turned
 
 
-def test_what_cannot_be_had():
+def test_bad_arguments_are_refused():
     with pytest.raises(InputError, match="size=7 is too small; expected 8 or more"):
         digits(7)
     with pytest.raises(InputError, match=r"channels=2; expected 1 \(grey\) or 3"):

@@ -48,7 +48,7 @@ def test_no_two_pictures_of_a_letter_are_alike():
     assert len(x.flatten(1).unique(dim=0)) == 200
 
 
-def test_every_letter_can_be_told_by_a_network_that_learned_others():
+def test_a_network_that_learned_other_letters_recognises_these():
     """The shipped checkpoint has never seen these; its card promises 81 %."""
     model = load_backbone("small_cnn", weights="letters")
     found = evaluate(model, letters(2000, seed=77), device="cpu")
@@ -65,7 +65,7 @@ def test_fresh_letters_are_new_in_every_epoch():
 
 
 @pytest.mark.parametrize("make", [letters, fresh_letters])
-def test_what_cannot_be_had(make):
+def test_bad_arguments_are_refused(make):
     with pytest.raises(InputError, match="=0; expected at least 1"):
         make(0)
     with pytest.raises(InputError, match="size=4 is too small; expected 8 or more"):

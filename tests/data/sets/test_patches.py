@@ -103,7 +103,7 @@ def test_a_small_network_learns_textures_and_knows_them_elsewhere_in_the_picture
 
 
 @pytest.mark.parametrize("make", [photos, textures])
-def test_what_cannot_be_had(make):
+def test_bad_arguments_are_refused(make):
     with pytest.raises(InputError, match="=0; expected at least 1"):
         make(0)
     with pytest.raises(InputError, match="size=4 is too small; expected 8 or more"):

@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from transferlab import InputError
-from transferlab.applications.speech import spoken_digits
-from transferlab.applications.text import film_reviews
 from transferlab.data import labels, load
 from transferlab.data.sets import real
 
@@ -37,10 +35,6 @@ def test_an_absent_folder_names_the_variable(nowhere, monkeypatch):
     monkeypatch.delenv("TRANSFERLAB_DATA")
     with pytest.raises(InputError, match="TRANSFERLAB_DATA is not set"):
         load("cifar10_jpg")
-    with pytest.raises(InputError, match=r"'spoken_digits'.*TRANSFERLAB_DATA"):
-        spoken_digits()
-    with pytest.raises(InputError, match=r"'rt_polarity'.*a folder that holds text/"):
-        film_reviews()
 
 
 def test_unknown_names_are_refused():

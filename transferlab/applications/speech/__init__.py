@@ -1,4 +1,4 @@
-"""Speech: sounds and spectrograms, a recurrent network, and scores that become a text."""
+"""Speech: sounds and spectrograms, a recurrent network, and CTC, which turns scores into text."""
 
 from transferlab.applications.speech.ctc import (
     ctc_loss,

@@ -19,7 +19,7 @@ BLANK = 0
 
 
 def spell(path: Sequence[int]) -> list[int]:
-    """Return the text of a path: merge what is repeated, then drop the blanks."""
+    """Return the text of a path: merge repeats, then drop the blanks."""
     before = [BLANK, *path]
     return [
         symbol for last, symbol in zip(before, path, strict=False) if symbol not in (last, BLANK)
@@ -31,7 +31,7 @@ def ctc_loss(scores: Tensor, texts: Tensor) -> Tensor:
 
     Args:
         scores: one for the blank and each symbol in each frame, shape (N, frames, 1 + symbols).
-        texts: symbols from 1 up, filled with 0 behind the end, shape (N, longest).
+        texts: symbols from 1 up, padded with 0 at the end, shape (N, longest).
     """
     frames = torch.full((len(scores),), scores.shape[1])
     lengths = (texts != BLANK).sum(dim=1)
@@ -52,8 +52,8 @@ def _check_fits(texts: Tensor, lengths: Tensor, frames: int) -> None:
 def greedy_decode(scores: Tensor) -> list[list[int]]:
     """Return the text of the best path, the symbol with the largest score in each frame.
 
-    It is not always the most probable text, whose paths may be many, but nearly so when the network
-    is sure.
+    It is not always the most probable text, which may have many paths, but usually so when the
+    network is confident.
 
     Args:
         scores: shape (N, frames, 1 + symbols).
@@ -67,7 +67,7 @@ def edit_distance(one: Sequence[Hashable], two: Sequence[Hashable]) -> int:
     Source: Levenshtein, Binary Codes Capable of Correcting Deletions, Insertions, and Reversals
     (1966); the table is that of Wagner and Fischer, The String-to-String Correction Problem (1974).
     """
-    row = list(range(len(two) + 1))  # the distances of nothing to the beginnings of `two`
+    row = list(range(len(two) + 1))  # the distances from an empty text to the prefixes of `two`
     for i, a in enumerate(one, start=1):
         diagonal, row[0] = row[0], i
         for j, b in enumerate(two, start=1):
@@ -76,12 +76,14 @@ def edit_distance(one: Sequence[Hashable], two: Sequence[Hashable]) -> int:
     return row[-1]
 
 
-def error_rate(found: Sequence[Sequence[Hashable]], true: Sequence[Sequence[Hashable]]) -> float:
+def error_rate(
+    predicted: Sequence[Sequence[Hashable]], true: Sequence[Sequence[Hashable]]
+) -> float:
     """Return the edits per true symbol, over all texts together; it can be above 1."""
-    if len(found) != len(true) or not sum(map(len, true)):
+    if len(predicted) != len(true) or not sum(map(len, true)):
         raise InputError(
-            f"error_rate: {len(found)} texts for {len(true)} true ones with "
-            f"{sum(map(len, true))} symbols; expected as many, and at least one symbol."
+            f"error_rate: {len(predicted)} texts for {len(true)} true ones with "
+            f"{sum(map(len, true))} symbols; expected the same number, and at least one symbol."
         )
-    edits = sum(edit_distance(one, two) for one, two in zip(found, true, strict=True))
+    edits = sum(edit_distance(one, two) for one, two in zip(predicted, true, strict=True))
     return edits / sum(map(len, true))

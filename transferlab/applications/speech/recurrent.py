@@ -18,8 +18,8 @@ from transferlab.models.backbone import Backbone, Normalize
 class Recurrent(nn.Module):
     """Read each spectrogram frame by frame. (N, 1, mels, frames) → (N, frames, width)
 
-    One layer of gated recurrent units reads forwards, another one backwards, so what is said about
-    a frame rests on all of the sound. Their states stand side by side: `width` is 2 · hidden.
+    One layer of gated recurrent units reads forwards, another one backwards, so the state of a
+    frame depends on the whole sound. The two states are concatenated: `width` is 2 · hidden.
 
     Spectrograms have values in 0..1, most of them small. They are normalised with 0.3 and 0.3, near
     the mean and deviation of generated words, without which the units learn slowly.
@@ -90,7 +90,7 @@ def small_gru(
 
 
 class Transcriber(nn.Module):
-    """Speech to text: scores for each symbol, moment by moment. (N, 1, mels, frames) → (N, T, S)
+    """Speech to text: scores for each symbol, step by step. (N, 1, mels, frames) → (N, T, S)
 
     A moment is the mean of `join` states: a spoken symbol takes many frames, and the fewer moments
     there are, the sooner the CTC loss finds where it is said. T = ⌈frames / join⌉.

@@ -2,9 +2,9 @@
 
 Generated are short words sung by many voices.
 
-A vowel is a row of clicks from the throat, each of which makes the mouth ring at a few frequencies,
-the formants. Which frequencies they are tells the vowel, the rate of the clicks is the pitch. That
-is enough for words that a network, and with good will a person, can tell apart.
+A vowel is a series of pulses from the vocal folds, each of which makes the mouth resonate at a few
+frequencies, the formants. These frequencies determine the vowel, the rate of the pulses the pitch.
+That is enough for words that a network, and with some effort a person, can distinguish.
 
 Sources: Peterson and Barney, Control Methods Used in a Study of the Vowels (1952), for formants;
 Rodet, Time-Domain Formant-Wave-Function Synthesis (1984), for the decaying sines.
@@ -59,7 +59,7 @@ def speak(
 ) -> Tensor:
     """Speak each text once; return waveforms at 8 kHz, shape (N, samples), in −1..1.
 
-    Every text gets a voice of its own: pitch, size of the mouth, speed, loudness, a little noise.
+    Every text has its own voice: pitch, size of the mouth, speed, loudness, a little noise.
     A text that is too long is spoken faster.
 
     Args:
@@ -74,7 +74,7 @@ def speak(
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return torch.rand(n, *shape, generator=generator) * (high - low) + low
 
-    # Who speaks: high voices tend to come from small mouths, whose formants are high.
+    # The voice: high voices tend to come from small mouths, whose formants are high.
     size = uniform(0, 1, 1)
     mouth = 0.9 + 0.25 * size + uniform(-0.05, 0.05, 1)
     pitch = 100 * 2 ** (size + uniform(-0.2, 0.4, 1))
@@ -83,11 +83,11 @@ def speak(
     length = uniform(14, 30, slots) * uniform(0.6, 1.5, 1) * is_spoken
     length *= (0.9 * frames / length.sum(1, keepdim=True)).clamp_max(1)
     start = uniform(0, 0.6, 1) * (frames - length.sum(1, keepdim=True))
-    ends = start + length[:, :-1].cumsum(1)  # the first pause has no length but the start
+    ends = start + length[:, :-1].cumsum(1)  # the first pause ends at the start
     time = torch.arange(frames).float().repeat(n, 1)
     slot = torch.searchsorted(ends, time, right=True)  # (N, frames)
 
-    # What the mouth does in each frame. No letter is spoken twice alike, no move is sudden.
+    # The sound in each frame: letters vary from one to the next, and transitions are smooth.
     sounds = torch.tensor(list(SOUNDS.values()))[letters]  # (N, slots, 5)
     sounds[:, :, :3] *= mouth[:, :, None] * uniform(0.9, 1.1, slots, 3)
     sounds = sounds.gather(1, slot[:, :, None].expand(-1, -1, 5)).transpose(1, 2)
@@ -112,7 +112,7 @@ def speak(
 
 
 def _letters(texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Spell texts of different lengths, with a pause before and behind.
+    """Spell texts of different lengths, with a pause before and after each.
 
     Returns:
         the row in SOUNDS of each letter, and whether it belongs to the text; shape (N, slots).
@@ -256,8 +256,8 @@ def spectrograms(
 ) -> MemoryDataset | FreshDataset:
     """Turn a data set of waveforms, at 8 kHz, into one of images, (1, mels, frames) in 0..1.
 
-    In each image 1 is its loudest place and 0 is 60 decibels or more below: how near the microphone
-    was does not matter. The options are those of `log_mel`.
+    In each image 1 is its loudest point and 0 is 60 decibels or more below: so the distance of
+    the microphone does not matter. The options are those of `log_mel`.
     """
 
     def image(waveform: Tensor) -> Tensor:
@@ -288,9 +288,8 @@ def spoken_digits(speakers: Sequence[str] | None = None, part: str | None = None
     the folder that holds them.
 
     Args:
-        speakers: names, such as "george"; None: everybody. In the parts below, all six speakers
-            are in both. Whoever wants to know how well a network understands a stranger splits by
-            speaker.
+        speakers: names, such as "george"; None: all six. Every speaker is in both parts below; to
+            measure how well a network understands a new speaker, split by speaker.
         part: "test" for each speaker's first five recordings of a digit, as the authors split
             them, "train" for the others, None for all.
     """
@@ -314,7 +313,7 @@ def spoken_digits(speakers: Sequence[str] | None = None, part: str | None = None
             digits.append(int(digit))
     if not sounds:
         raise InputError(
-            f"{folder} holds no recording of {', '.join(speakers or ('anybody',))}; "
+            f"{folder} holds no recording of {', '.join(speakers or ('any speaker',))}; "
             "expected files like 7_theo_12.wav."
         )
     names = [str(digit) for digit in range(10)]
@@ -325,13 +324,13 @@ def _one_second(file: Path) -> Tensor:
     """Read a recording of 8 kHz, 16 bits, one channel; cut it or add silence: (8000,) in -1..1."""
     try:
         with wave.open(str(file)) as recording:
-            found = (recording.getframerate(), recording.getsampwidth(), recording.getnchannels())
+            params = (recording.getframerate(), recording.getsampwidth(), recording.getnchannels())
             raw = recording.readframes(8000)
     except (OSError, EOFError, wave.Error) as error:
         raise InputError(f"{file} is missing or damaged; expected a wav file.") from error
-    if found != (8000, 2, 1):
+    if params != (8000, 2, 1):
         raise InputError(
-            f"{file} has {found[0]} Hz, {8 * found[1]} bits and {found[2]} channels; "
+            f"{file} has {params[0]} Hz, {8 * params[1]} bits and {params[2]} channels; "
             "expected 8000 Hz, 16 bits and 1."
         )
     sound = torch.zeros(8000)

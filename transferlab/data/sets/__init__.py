@@ -1,1 +1,1 @@
-"""Embedded, generated and packaged data sets, one a file; `transferlab.data` hands them out."""
+"""Embedded, generated and packaged data sets, one per file; `transferlab.data` exports them."""

@@ -1,8 +1,7 @@
-"""Real pictures and texts that other packages contain: where they lie, and whose they are.
+"""Real pictures and texts that other packages contain: their locations and licences.
 
 None of it is in this repository. It is read from the installed packages when it is needed, so it
-works without a network, and it stays what its makers gave away. `cards.toml` holds the licence
-cards.
+works without a network, and under its own licences. `cards.toml` holds the licence cards.
 """
 
 import functools
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from transferlab.errors import InputError
 
-# What a package is called where it is installed from, when that is not what is imported.
+# The name to install a package by, where it differs from the name to import it by.
 INSTALLED_AS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
@@ -25,10 +24,10 @@ class Card:
     Attributes:
         name: the class that its samples belong to.
         package: the package that contains it, as it is imported.
-        path: where it lies inside the package; "" for the package's documentation.
-        author: who made it.
-        licence: under which terms it may be used.
-        source: where the package says it is from.
+        path: its path inside the package; "" for the package's documentation.
+        author: its author.
+        licence: the terms of its use.
+        source: its origin as stated by the package.
         crop: the part of a picture that is used (left, top, right, bottom), in pixels; None: all.
     """
 
@@ -42,11 +41,11 @@ class Card:
 
     @property
     def installed_as(self) -> str:
-        """What to install to get it."""
+        """The name to install the package by."""
         return INSTALLED_AS.get(self.package, self.package)
 
     def file(self) -> Path:
-        """Return where the file lies; an InputError names the package that should contain it."""
+        """Return the file's path; an InputError names the package that should contain it."""
         folder = package_folder(self.package)
         if folder is None:
             raise InputError(
@@ -92,7 +91,7 @@ def package_folder(package: str) -> Path | None:
 
 
 def licences() -> list[dict[str, str]]:
-    """Return one row for everything real that is embedded: who made it, and under which terms."""
+    """Return one row for everything real that is embedded: author, licence and source."""
     return [
         {
             "set": name,
@@ -100,7 +99,7 @@ def licences() -> list[dict[str, str]]:
             "author": card.author,
             "licence": card.licence,
             "source": card.source,
-            "carried by": card.installed_as,
+            "packaged by": card.installed_as,
         }
         for name, entries in all_cards().items()
         for card in entries

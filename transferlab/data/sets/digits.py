@@ -1,4 +1,4 @@
-"""Real handwritten digits that every scikit-learn installation carries."""
+"""Real handwritten digits that come with every scikit-learn installation."""
 
 import numpy as np
 import torch
@@ -20,9 +20,9 @@ def digits(size: int = 8, channels: int = 1) -> MemoryDataset:
     Learning Repository, CC BY 4.0.
     """
     check_image_size("digits", size, channels)
-    # Not sklearn.datasets.load_digits: it gives the same, and takes a second to import.
+    # Not sklearn.datasets.load_digits: it returns the same, but takes a second to import.
     [card] = cards("digits")
-    raw = np.loadtxt(card.file(), delimiter=",", dtype=np.int64)  # 64 pixels and a label a row
+    raw = np.loadtxt(card.file(), delimiter=",", dtype=np.int64)  # 64 pixels and a label per row
     x = torch.from_numpy(raw[:, :64]).view(-1, 1, 8, 8).float() / 16
     return MemoryDataset(
         enlarge(x, size).expand(-1, channels, -1, -1).contiguous(),

@@ -1,8 +1,8 @@
 """Generated fractals: images made by formulas, labelled with the formula that made them.
 
 A few maps that shrink the plane, applied again and again in random order, draw a fractal. The maps
-are the class. Nobody took, chose or labelled a picture, and the source below found that a network
-which learns to tell the formulas apart learns features that serve for photographs too.
+are the class. No photographs and no human labels are involved, yet the source below found that a
+network which learns to classify the formulas learns features that serve for photographs too.
 
 Sources: Barnsley, Fractals Everywhere (1988), for the chaos game; Kataoka et al., Pre-training
 without Natural Images (2020), for the idea of one class per formula.
@@ -21,12 +21,12 @@ from transferlab.data.sets.generated import colours, labelled, pool
 from transferlab.errors import InputError
 
 FORMULA_SEED = 2020  # the formulas are the same in every call; only their instances differ
-MAPS = 4  # at most so many maps in one formula, at least 2
+MAPS = 4  # the most maps in one formula; the fewest are 2
 FILL = (0.15, 0.45)  # share of the image that a fractal of a class covers: no dust, no blob
 BITMAP = 32  # small images are drawn at this size and averaged over blocks, as `digits` were
-WALKERS = 64  # points that play the chaos game side by side in each image
+WALKERS = 64  # points that play the chaos game in parallel in each image
 BURN_IN = 16  # first steps, which are not drawn
-SIDES = 32  # the game's die; each map of an image stands on as many sides as its weight asks
+SIDES = 32  # of the game's die; each map of an image gets a share of sides by its weight
 # How an image changes the six numbers of each map of its formula, at most: angles by radians,
 # shrinking and moving by a share of themselves. The maps of an instance shrink too.
 TURN = (0.3, 0, 0, 0.3, 0, 0)
@@ -42,13 +42,13 @@ def _formulas(classes: int) -> tuple[Tensor, Tensor]:
     """
     generator = torch.Generator().manual_seed(FORMULA_SEED)
     kept: list[tuple[Tensor, Tensor]] = []
-    found = 0
-    while found < classes:
+    count = 0
+    while count < classes:
         maps, weights = _candidates(256, generator)
         fill = _draw_points(_play(maps, weights, 4 * BITMAP**2, generator), BITMAP).mean((1, 2, 3))
         good = (fill > FILL[0]) & (fill < FILL[1])
         kept.append((maps[good], weights[good]))
-        found += int(good.sum())
+        count += int(good.sum())
     maps, weights = (torch.cat(part)[:classes] for part in zip(*kept, strict=True))
     return maps, weights
 
@@ -69,7 +69,7 @@ def _candidates(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def _play(maps: Tensor, weights: Tensor, points: int, generator: torch.Generator) -> Tensor:
-    """Play the chaos game: each walker goes on by a map that is drawn anew for each step.
+    """Play the chaos game: each walker moves by a map that is drawn anew for each step.
 
     Args:
         maps: shape (N, MAPS, 6), as in `_formulas`.
@@ -119,7 +119,7 @@ def draw_fractals(
     """Draw one new fractal for each label in `y`, shape (N,); return (N, channels, size, size).
 
     Every image changes the numbers of its formula a little, is mirrored or not, and, in colour,
-    gets an ink and a paper of its own.
+    has its own foreground and background.
     """
 
     def noise(*shape: int) -> Tensor:  # uniform in -1..1

@@ -1,4 +1,4 @@
-"""What every generated data set shares: a fixed pool drawn from one seed, and its checks."""
+"""Common code of generated data sets: a fixed pool drawn from one seed, and its checks."""
 
 from collections.abc import Callable, Sequence
 
@@ -31,8 +31,8 @@ def pool(
 ) -> MemoryDataset:
     """Draw `n` samples once and keep them.
 
-    The same `n` and `seed` are the same samples. Another `n` is another draw: the first 100 of 200
-    samples are not the 100 that were asked for alone.
+    The same `n` and `seed` give the same samples. Another `n` is another draw: the first 100 of 200
+    samples are not those of n=100.
 
     Args:
         draw: `draw(n, generator)` returns n new inputs and their labels, as in `FreshDataset`.

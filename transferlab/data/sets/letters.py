@@ -1,8 +1,8 @@
 """Generated handwriting-like letters: printed glyphs, bent, slanted, thickened and thresholded.
 
-They are pre-training data that costs nothing: as many as you like, each with its label, no person
-behind any of them. The pixels are made the way the `digits` were made (a 32×32 bitmap, summed over
-blocks), so a network that learns letters learns strokes that it meets again in digits.
+They are free pre-training data: any number of them, each with its label, and without personal
+data. The pixels are made the way the `digits` were made (a 32×32 bitmap, summed over
+blocks), so a network that learns letters learns strokes that occur in digits too.
 """
 
 import functools
@@ -17,7 +17,7 @@ from transferlab.data.sets.cards import package_folder
 from transferlab.data.sets.digits import check_image_size, enlarge
 from transferlab.data.sets.generated import Draw, labelled, pool
 
-# Upper-case letters, and the lower-case ones whose shape is another (EMNIST merges the rest too).
+# Upper-case letters, and the lower-case ones whose shape differs (EMNIST merges the rest too).
 CLASSES = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")
 FONTS = (
     "DejaVuSans",
@@ -60,8 +60,8 @@ def _glyphs() -> Tensor:
 def draw_letters(y: Tensor, generator: torch.Generator, size: int = 8) -> Tensor:
     """Draw one new image for each label in `y`, shape (N,); return (N, 1, size, size) in 0..1.
 
-    Every image gets a font, a slant, a rotation, a stretch, a smooth bend and a pen width of its
-    own. The whole batch is one tensor operation after the other, without a loop over images.
+    Every image has its own font, slant, rotation, stretch, smooth bend and pen width. All images of
+    the batch are computed together, without a loop.
     """
     n = len(y)
 
@@ -71,7 +71,7 @@ def draw_letters(y: Tensor, generator: torch.Generator, size: int = 8) -> Tensor
     font = torch.randint(len(FONTS), (n,), generator=generator)
     glyphs = _glyphs()[y, font][:, None]
 
-    # Where does each pixel of the new image look into the glyph? An affine map ...
+    # Where does each pixel of the new image sample the glyph? An affine map ...
     angle, slant = uniform(-0.3, 0.3), uniform(-0.5, 0.5)
     narrow = uniform(1.0, 1.7)
     cos, sin, nothing = angle.cos(), angle.sin(), torch.zeros(n)
@@ -101,13 +101,13 @@ def _fill_height(images: Tensor) -> Tensor:
     def extent(has_ink: Tensor) -> tuple[Tensor, Tensor]:
         first = has_ink.argmax(dim=1)
         last = BITMAP - 1 - has_ink.flip(1).argmax(dim=1)
-        center = (first + last + 1) / BITMAP - 1  # from pixels to the -1..1 of grid_sample
-        return center, (last - first + 1) / BITMAP
+        centre = (first + last + 1) / BITMAP - 1  # from pixels to the -1..1 of grid_sample
+        return centre, (last - first + 1) / BITMAP
 
-    (center_y, height), (center_x, width) = extent(rows), extent(columns)
+    (centre_y, height), (centre_x, width) = extent(rows), extent(columns)
     nothing = torch.zeros_like(height)
-    row_x = torch.stack([torch.maximum(height, width), nothing, center_x], dim=1)
-    row_y = torch.stack([nothing, height, center_y], dim=1)
+    row_x = torch.stack([torch.maximum(height, width), nothing, centre_x], dim=1)
+    row_y = torch.stack([nothing, height, centre_y], dim=1)
     zoom = F.affine_grid(
         torch.stack([row_x, row_y], dim=1), list(images.shape), align_corners=False
     )
@@ -117,8 +117,8 @@ def _fill_height(images: Tensor) -> Tensor:
 def letters(n: int, seed: int = 0, size: int = 8, channels: int = 1) -> MemoryDataset:
     """Return `n` generated letters, x of shape (n, channels, size, size) in 0..1, 37 classes.
 
-    Glyphs are drawn from the fonts that matplotlib carries (DejaVu, STIX, Computer Modern). One `n`
-    and `seed` are one set; another `n` is another draw, not a longer one.
+    Glyphs are from the fonts that come with matplotlib (DejaVu, STIX, Computer Modern). One `n` and
+    `seed` are one set; another `n` is another draw, not a longer one.
     """
     return pool(_drawing(size, channels), n, seed, CLASSES, "letters")
 

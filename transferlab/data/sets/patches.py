@@ -1,8 +1,8 @@
-"""Patches of real pictures: photographs and textures that the installed packages carry.
+"""Patches of real pictures: photographs and textures that come with the installed packages.
 
 A patch is cut at a random place and scale, and perhaps mirrored; its label is the picture that it
-is from. A handful of pictures gives as many patches as you like, but they overlap: two of them may
-be almost the same. So `part="train"` and `part="test"` are cut from regions that share no pixel.
+is from. A handful of pictures gives any number of patches, but they overlap: two of them may be
+almost the same. So `part="train"` and `part="test"` are cut from regions that share no pixel.
 """
 
 import functools
@@ -23,7 +23,7 @@ PARTS = ("train", "test")
 TRAIN_SHARE = 0.75  # the left part of each picture; the rest is for testing
 SHORT_SIDE = 400  # large pictures are shrunk by a whole factor until they are near it
 SCALES = (1, 2, 3, 4, 6, 8, 12)  # a pixel of a patch is the mean of 1×1, 2×2, … 12×12 pixels
-LEAST_VIEW = 24  # a patch shows at least so many pixels of its picture: less is mostly flat
+LEAST_VIEW = 24  # a patch covers at least this many pixels of its picture: less is mostly flat
 CHUNK = 2048  # patches that are cut at once
 
 
@@ -37,7 +37,7 @@ def photos(
 ) -> MemoryDataset:
     """Return `n` patches of nine colour photographs; the label is the photograph.
 
-    Some patches show nothing but sky or blur: nobody can tell where they are from.
+    Some patches show nothing but sky or blur, which fits several photographs.
 
     Args:
         size: x has the shape (n, channels, size, size), with values in 0..1.
@@ -99,7 +99,7 @@ def _atlas(name: str, part: str, colour: bool) -> _Atlas:
     maps = []
     for card in cards(name):
         pixels = region(card, part, colour).float()
-        # A mean over whole blocks inside the region: nothing of the other part gets in.
+        # A mean over whole blocks inside the region: no pixel of the other part contributes.
         maps += [F.avg_pool2d(pixels, scale).round().byte() for scale in SCALES]
     counts = torch.tensor([image[0].numel() for image in maps])
     return _Atlas(
@@ -127,7 +127,7 @@ class _Cutter:
         self.name, self.size, self.channels = name, size, channels
         self.classes = [card.name for card in cards(name)]
         self.atlas = _atlas(name, part, colour)
-        # The same scales for all, so that neither picture nor part can be told by its scale.
+        # The same scales for all, so that the scale reveals neither the picture nor the part.
         both = [_atlas(name, each, colour) for each in PARTS]
         smallest = min(int(torch.minimum(a.height, a.width)[:, 0].min()) for a in both)
         views = torch.tensor(SCALES) * size

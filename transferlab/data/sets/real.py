@@ -1,4 +1,4 @@
-"""Real data sets by name: from the disk when they are there, otherwise from the network."""
+"""Real data sets by name: from the disk if they are there, otherwise from the network."""
 
 import gzip
 import os
@@ -32,7 +32,7 @@ OTHERS = {"spoken_digits": "spoken_digits", "rt_polarity": "text/rt-polarity.pos
 def load(name: str, part: str = "train", transform: Callable | None = None) -> Dataset:
     """Return one part of a real data set.
 
-    Looked for in this order: the folder that TRANSFERLAB_DATA names, torchvision's folder, and,
+    Searched in this order: the folder that TRANSFERLAB_DATA names, torchvision's folder, and,
     when there is a network, torchvision's download.
 
     Args:
@@ -58,14 +58,14 @@ def load(name: str, part: str = "train", transform: Callable | None = None) -> D
 
 
 def present() -> dict[str, bool]:
-    """Return which real data sets lie on this machine, by name."""
+    """Return which real data sets are on this machine, by name."""
     folder, root = data_folder(), torchvision_folder()
-    found = {name: (root / inside).is_dir() for name, (_, inside) in TORCHVISION_SETS.items()}
+    is_present = {name: (root / inside).is_dir() for name, (_, inside) in TORCHVISION_SETS.items()}
     if folder is not None:
-        found["mnist"] |= (folder / "mnist" / "MNIST" / "raw").is_dir()
+        is_present["mnist"] |= (folder / "mnist" / "MNIST" / "raw").is_dir()
     for name, inside in {**dict(zip(FOLDERS, FOLDERS, strict=True)), **OTHERS}.items():
-        found[name] = folder is not None and (folder / inside).exists()
-    return found
+        is_present[name] = folder is not None and (folder / inside).exists()
+    return is_present
 
 
 def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:

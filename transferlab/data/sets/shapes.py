@@ -63,7 +63,7 @@ KINDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "cross": _bars,
 }
 CLASSES = tuple(KINDS)
-SEEN = 0.25  # an object of which a smaller share would be seen is left out
+SEEN = 0.25  # an object of which a smaller share would be visible is left out
 
 
 def shapes(n: int, seed: int = 0, size: int = 32, channels: int = 3) -> MemoryDataset:
@@ -102,7 +102,7 @@ def draw_scenes(
 
     inside = (distance < 0) & present[:, :, None, None]
     seen = _visible(inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1)
-    present &= seen >= SEEN  # what is left out hides nothing: the others are seen as much, or more
+    present &= seen >= SEEN  # an object left out hides none: the others only become more visible
     inside &= present[:, :, None, None]
     visible = _visible(inside)
 
@@ -135,21 +135,21 @@ def _distances(kinds: Tensor, size: int, generator: torch.Generator) -> Tensor:
     pixel = torch.arange(size) + 0.5  # distances are measured at the middle of each pixel
     distance = torch.empty(kinds.numel(), size, size)
     for kind, shape in enumerate(KINDS.values()):
-        these = (kinds.flatten() == kind).nonzero().flatten()
-        cos, sin, r = angle[these].cos(), angle[these].sin(), radius[these]
-        x, y = (pixel - centre_x[these]) / r, (pixel[:, None] - centre_y[these]) / r
-        distance[these] = r * shape(cos * x + sin * y, cos * y - sin * x)
+        rows = (kinds.flatten() == kind).nonzero().flatten()
+        cos, sin, r = angle[rows].cos(), angle[rows].sin(), radius[rows]
+        x, y = (pixel - centre_x[rows]) / r, (pixel[:, None] - centre_y[rows]) / r
+        distance[rows] = r * shape(cos * x + sin * y, cos * y - sin * x)
     return distance.view(*kinds.shape, size, size)
 
 
 def _visible(inside: Tensor) -> Tensor:
-    """Return where each object is seen, (N, K, H, W): inside it and inside none drawn later."""
+    """Return where each object is visible, (N, K, H, W): inside it and inside none drawn later."""
     covered = inside.flip(1).cumsum(1, dtype=torch.int16).flip(1)  # by itself and by later ones
     return inside & (covered == 1)
 
 
 def _boxes(visible: Tensor) -> Tensor:
-    """Return the smallest box around what is seen, (N, K, H, W) → (N, K, 4); zeros if nothing."""
+    """Return the smallest box around each visible area, (N, K, H, W) → (N, K, 4); 0 if empty."""
 
     def extent(seen: Tensor) -> tuple[Tensor, Tensor]:
         first = seen.byte().argmax(dim=2)
