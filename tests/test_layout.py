@@ -3,10 +3,8 @@
 import ast
 import importlib
 import pkgutil
-import statistics
 import subprocess
 import sys
-import time
 import types
 from pathlib import Path
 
@@ -194,17 +192,6 @@ def test_importing_the_package_imports_little_and_changes_nothing():
     parts_of = {"torch", "torchvision", "transferlab"}
     strangers = {name for name in ours - parts_of - LIGHT if not name.startswith("_")}
     assert strangers <= {"charset_normalizer", "packaging"}, strangers
-
-
-def test_importing_the_package_takes_little_longer_than_torch():
-    def seconds(what: str) -> float:
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
-        return time.perf_counter() - started
-
-    pairs = [(seconds("transferlab"), seconds("torch, torchvision")) for _ in range(3)]
-    ratio = statistics.median(ours / theirs for ours, theirs in pairs)
-    assert ratio <= 1.5  # measured on a quiet machine: 1.1; the goal is 1.3
 
 
 # ---- sizes ---------------------------------------------------------------------------------------
