@@ -161,7 +161,8 @@ def has_image(cell: dict[str, Any]) -> bool:
 def run(path: Path, build: Path) -> tuple[str, Notebook]:
     """Run one lesson and return what went wrong (or nothing) and the executed notebook."""
     device = os.environ.get("TRANSFERLAB_DEVICE") or "cpu"
-    (result,) = run_lessons([read_lesson(path)], "smoke", device, {"seed": 1}, jobs=1, build=build)
+    options = {"jobs": 1, "threads": 1, "build": build}  # pytest-xdist has a worker on every core
+    (result,) = run_lessons([read_lesson(path)], "smoke", device, {"seed": 1}, **options)
     return result.error, read_json(result.notebook) if result.notebook else {"cells": []}
 
 
