@@ -11,6 +11,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from report import table, write
@@ -93,6 +94,7 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--device", default="cuda", choices=("cpu", "cuda"))
     parser.add_argument("--precision", nargs="+", default=list(TYPES), choices=list(TYPES))
+    parser.add_argument("--out", type=Path, help="the results (build/bench/gpu.json)")
     parser.add_argument("--compile", action=argparse.BooleanOptionalAction, default=True)
     for name, number in {"samples": 2048, "batch": 128, "size": 224, "rounds": 5}.items():
         parser.add_argument(f"--{name}", type=int, default=number)
@@ -131,7 +133,9 @@ def main() -> None:
     columns = ("precision", "", "images/s", "speed-up", "of the floor's rate")
     card = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     table(f"ResNet-50, {card}, batch {batch}, {given.size} px", columns, rows)
-    write("gpu", {"settings": vars(given), "rates": found})
+    settings = {name: value for name, value in vars(given).items() if name != "out"}
+    name = given.out.absolute().with_suffix("") if given.out else "gpu"  # in any folder
+    write(str(name), {"settings": settings, "rates": found})
 
 
 if __name__ == "__main__":

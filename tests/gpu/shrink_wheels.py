@@ -2,7 +2,7 @@
 
     python tests/gpu/shrink_wheels.py FOLDER
 
-pip reads such wheels as it reads others.
+pip and `python -m zipfile` read such wheels as they read others.
 """
 
 import sys
