@@ -200,6 +200,13 @@ def test_an_equal_copy_of_model_and_data_reads_too(cached, few):
     assert same(found, first)
 
 
+def test_the_cache_may_lie_at_home(frozen, few, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = extract_features(frozen, few, device="cpu", cache="~/features")
+    assert len(files(tmp_path / "features")) == 1
+    assert same(found, extract_features(frozen, few, device="cpu", cache="~/features"))
+
+
 def test_a_person_can_read_what_the_features_belong_to(cached, few):
     cached(few)
     [features], [note] = files(cached.cache), files(cached.cache, ".json")

@@ -642,16 +642,15 @@ def test_a_good_file_that_cannot_be_opened_is_not_called_damaged(
 def test_a_second_run_on_the_same_file_is_refused_while_the_first_one_trains(points, tmp_path):
     path, refused = tmp_path / "run.ckpt", []
 
-    def try_too(model, epoch):
+    def try_too(run, loss):
         with pytest.raises(InputError, match=r"run\.ckpt is in use by another run; wait") as caught:
             fit(net(), points(), epochs=1, checkpoint=path)
         refused.append(str(caught.value))
 
-    fit(net(), points(), epochs=2, unfreeze=lambda m, e: refused.append(e))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transferlab.run.TrainingRun.check_finite", lambda run, loss: try_too(0, 0))
+        patch.setattr("transferlab.run.TrainingRun.check_finite", try_too)
         fit(net(), points(), epochs=1, checkpoint=path)
-    assert "in use" in refused[-1]
+    assert len(refused) == 1
     fit(net(), points(), epochs=2, checkpoint=path)  # the lock is gone with the run
 
 

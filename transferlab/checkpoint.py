@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from transferlab.device import rng_state, set_rng_state
 from transferlab.errors import InputError
-from transferlab.files import hash_tensors, real_path, written_whole
-from transferlab.fingerprints import describe
+from transferlab.files import real_path, written_whole
+from transferlab.fingerprints import describe, short_hash
 from transferlab.history import History
+from transferlab.models.layers import mode_is_held
 from transferlab.scale import gather_from_processes, process_rank
 
 FORMAT = "transferlab checkpoint 3"
@@ -126,13 +127,13 @@ def describe_model(model: nn.Module) -> Settings:
     return {
         "model": repr(model).splitlines(),
         **describe_freezing(model),
-        "starting weights": "#" + hash_tensors(model.state_dict().items())[:16],
+        "starting weights": short_hash(model.state_dict().items()),
     }
 
 
 def describe_freezing(model: nn.Module) -> Settings:
     """Return which parameters are trainable, and which layers `freeze` keeps in one mode."""
-    held = {name: m.training for name, m in model.named_modules() if "train" in vars(m)}
+    held = {name: m.training for name, m in model.named_modules() if mode_is_held(m)}
     return {
         "trainable parameters": [n for n, p in model.named_parameters() if p.requires_grad],
         "layers kept in one mode": [f"{name} training={mode}" for name, mode in held.items()],
@@ -169,8 +170,7 @@ def check_same_run(
 ) -> None:
     """Refuse the checkpoint of another run, before anything is changed."""
     _check_shapes(saved["model"], model, path)
-    now, kept = model.state_dict(), saved["model"]
-    if hash_tensors(now.items()) == hash_tensors(kept.items()):
+    if settings["starting weights"] == short_hash(saved["model"].items()):
         # This same run trained the model, as when a notebook's cell is run again.
         left_as = {"starting weights": settings["starting weights"], **saved["left as"]}
         settings = {

@@ -21,7 +21,7 @@ from transferlab.data.dataset import class_names, from_disk
 from transferlab.data.mapped import read_mapped, remove_mapped, write_batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
-from transferlab.files import hash_tensors
+from transferlab.files import hash_tensors, real_path
 from transferlab.finetune import mode_is_held
 from transferlab.fingerprints import fingerprint
 from transferlab.history import History
@@ -62,7 +62,7 @@ def extract_features(
     size = _good_batch_size(model, where) if batch_size is None else batch_size
     computed = _compute(model, dataset, size, where)
     if cache is not None:
-        return _through_cache(Path(cache), computed, model, dataset, where)
+        return _through_cache(real_path(cache), computed, model, dataset, where)
     x, y = (torch.cat(part) for part in zip(*computed, strict=True))
     return MemoryDataset(x, y, class_names(dataset, y), _name(model, dataset))
 

@@ -9,7 +9,7 @@ import functools
 import hashlib
 import sysconfig
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -99,7 +99,7 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
     """
     try:
         y = labels(dataset)
-        label_hash = "#" + hash_tensors([("labels", torch.as_tensor(y))])[:16]
+        label_hash = short_hash([("labels", torch.as_tensor(y))])
     except InputError:  # the data set has no attribute for its labels
         label_hash = "unknown"
     return {
@@ -112,24 +112,24 @@ def describe_data(dataset: Dataset) -> dict[str, Any]:
 
 def _hash_inputs(dataset: Dataset) -> str:
     if hasattr(dataset, "fingerprint"):
-        return "#" + _short_hash(str(dataset.fingerprint()))
+        return _text_hash(str(dataset.fingerprint()))
     if isinstance(dataset, MemoryDataset):
         x = dataset.x
         if x.nbytes > WHOLE_BYTES:
             x = x[_spread(len(x))]
-        return "#" + hash_tensors([("x", x)])[:16]
+        return short_hash([("x", x)])
     one, two = _read_sample(dataset), _read_sample(dataset)
     # The inputs of a data set with its own random numbers, which no seed fixes, identify nothing.
-    return f"#{one[:16]}" if one == two else "random"
+    return one if one == two else "random"
 
 
 def _read_sample(dataset: Dataset) -> str:
     with seeded(0):  # random transforms draw the same each time
         if isinstance(dataset, FreshDataset):
             x, y = dataset.draw(SAMPLE, torch.Generator().manual_seed(0))
-            return hash_tensors([("x", x), ("y", y)])
+            return short_hash([("x", x), ("y", y)])
         samples = [dataset[int(i)][0] for i in _spread(len(dataset))]
-        return hash_tensors((str(i), torch.as_tensor(x)) for i, x in enumerate(samples))
+        return short_hash((str(i), torch.as_tensor(x)) for i, x in enumerate(samples))
 
 
 def _spread(n: int) -> Tensor:
@@ -185,9 +185,9 @@ def _describe(value: Any, outer: tuple[int, ...]) -> str:
 
     match value:
         case Tensor():
-            return "#" + hash_tensors([("", value)])[:16]
+            return short_hash([("", value)])
         case np.ndarray():
-            return f"#{_short_hash(f'{value.dtype} {value.shape} {value.tobytes().hex()}')}"
+            return _text_hash(f"{value.dtype} {value.shape} {value.tobytes().hex()}")
         case list() | tuple():
             return f"[{', '.join(map(inside, value))}]"
         case set() | frozenset():
@@ -208,8 +208,7 @@ def _describe(value: Any, outer: tuple[int, ...]) -> str:
         case nn.Module():
             # A trainable network changes its weights all the time: use its architecture alone.
             learns = any(parameter.requires_grad for parameter in value.parameters())
-            weights = "" if learns else " #" + hash_tensors(value.state_dict().items())[:16]
-            return repr(value) + weights
+            return repr(value) + ("" if learns else short_hash(value.state_dict().items()))
     if hasattr(value, "__dict__"):
         kind = type(value)
         return f"{kind.__module__}.{kind.__qualname__}({inside(vars(value))})"
@@ -234,7 +233,7 @@ def _describe_function(function: types.FunctionType, inside: Callable[[Any], str
             value = function.__globals__.get(name)
             if isinstance(value, (*NUMBERS_AND_TEXTS, tuple, Tensor, types.FunctionType)):
                 facts[name] = inside(value)
-        facts["code"] = "#" + _short_hash(_code_text(code))
+        facts["code"] = _text_hash(_code_text(code))
     name = f"{function.__module__}.{function.__qualname__}"
     return f"{name}({', '.join(f'{key}={text}' for key, text in facts.items())})"
 
@@ -248,5 +247,10 @@ def _code_text(code: types.CodeType) -> str:
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} {constants}"
 
 
-def _short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def short_hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return the beginning of the hash of named tensors, marked as a hash by "#"."""
+    return f"#{hash_tensors(tensors)[:16]}"
+
+
+def _text_hash(text: str) -> str:
+    return f"#{hashlib.sha256(text.encode()).hexdigest()[:16]}"

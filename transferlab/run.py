@@ -51,7 +51,7 @@ class TrainingRun:
 
     Attributes:
         history: what happened in each epoch.
-        steps_left: gradient steps that are still to be taken.
+        steps_taken, steps_left: gradient steps until now, and those still to be taken.
     """
 
     def __init__(
@@ -79,8 +79,12 @@ class TrainingRun:
         self.parts = {name: part for name, part in parts.items() if part is not None}
 
     @property
+    def steps_taken(self) -> int:
+        return self.history.steps[-1] if self.history.steps else 0
+
+    @property
     def steps_left(self) -> int:
-        return self.total_steps - (self.history.steps[-1] if self.history.steps else 0)
+        return self.total_steps - self.steps_taken
 
     @contextlib.contextmanager
     def opened(
@@ -161,8 +165,7 @@ class TrainingRun:
 
     def record(self, loss: float, validation: tuple[float, ...], seconds: float) -> None:
         """Add an epoch to the history."""
-        taken = min(self.steps_per_epoch, self.steps_left)
-        self.history.steps.append(self.total_steps - self.steps_left + taken)
+        self.history.steps.append(min(self.steps_taken + self.steps_per_epoch, self.total_steps))
         self.history.loss.append(loss)
         if self.penalty is not None:
             self.history.penalty.append(self.penalty.value())

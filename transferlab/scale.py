@@ -29,11 +29,7 @@ from transferlab.data import Batch
 from transferlab.errors import InputError
 from transferlab.metrics import LossFunction
 
-PRECISIONS = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -215,18 +211,21 @@ def gather_from_processes(value: Any) -> list[Any]:
     return [torch.load(io.BytesIO(content), weights_only=True) for content in sent]
 
 
+def check_same_network(model: nn.Module) -> None:
+    """Refuse networks of other shapes: a broadcast between them would wait forever."""
+    shapes = [list(tensor.shape) for tensor in [*model.parameters(), *model.buffers()]]
+    first, *others = gather_from_processes(shapes)
+    for rank, other in enumerate(others, start=1):
+        if other != first:
+            raise InputError(f"process {rank} has another network than process 0; expected one.")
+
+
 @torch.no_grad()
 def broadcast_model(model: nn.Module) -> None:
     """Broadcast the weights and buffers of process 0 to every process."""
-    if process_count() == 1:
-        return
-    tensors = [*model.parameters(), *model.buffers()]
-    first, *others = gather_from_processes([list(tensor.shape) for tensor in tensors])
-    for rank, other in enumerate(others, start=1):
-        if other != first:  # the processes would wait for each other forever
-            raise InputError(f"process {rank} has another network than process 0; expected one.")
-    for tensor in tensors:
-        distributed.broadcast(tensor.detach(), src=0)
+    if process_count() > 1:
+        for tensor in [*model.parameters(), *model.buffers()]:
+            distributed.broadcast(tensor.detach(), src=0)
 
 
 def weighted(loss: Tensor, part: int, whole: int) -> Tensor:
@@ -266,13 +265,9 @@ def explain_lost_process(advice: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        lost = ("connection", "gloo", "nccl", "socket", "peer")
-        text = str(error).lower()
-        if (
-            process_count() == 1
-            or isinstance(error, InputError)
-            or not any(w in text for w in lost)
-        ):
+        words = ("connection", "gloo", "nccl", "socket", "peer")
+        is_lost = any(word in str(error).lower() for word in words)
+        if process_count() == 1 or not is_lost:
             raise
         _on_sigterm(signal.SIG_IGN)  # let this process end with its own message
         raise RuntimeError(f"another process of this run has ended; {advice}.") from error

@@ -31,6 +31,7 @@ from transferlab.scale import (
     Scale,
     ScaledStep,
     broadcast_model,
+    check_same_network,
     join_processes,
     process_count,
     process_rank,
@@ -145,6 +146,7 @@ def fit(
     check_arguments(epochs, steps, lr, optimizer, schedule)
     check_outputs(model, train)
     join_processes(where)
+    check_same_network(model)
     model.to(where)  # before the optimizer is made, which holds on to its parameters
     broadcast_model(model)
     is_plain = scale is None and process_count() == 1

@@ -15,7 +15,7 @@ from torch import nn
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, image_folder, in_memory, labels, load
 from transferlab.metrics import evaluate
-from transferlab.models import save_weights, small_cnn
+from transferlab.models import read_weights, save_weights, small_cnn
 from transferlab.models.loading import OWN
 from transferlab.models.torchvision_models import _version, torchvision_names
 
@@ -440,3 +440,11 @@ def test_another_size_keeps_the_channels_of_the_file(tmp_path):
     save_weights(small_cnn(3, (3, 8, 8)), tmp_path / "colour.safetensors")
     model = load_backbone("small_cnn", tmp_path / "colour.safetensors", size=16)
     assert model.shape == (3, 16, 16)
+
+
+def test_home_is_expanded_where_files_are_written_and_where_they_are_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    save_weights(small_cnn(4), "~/four.safetensors")
+    assert (tmp_path / "four.safetensors").is_file()
+    assert load_backbone("small_cnn", "~/four.safetensors").num_classes == 4
+    assert len(read_weights("~/four.safetensors")) == len(small_cnn(4).state_dict())

@@ -248,7 +248,7 @@ WARNING = "/a.py:3: UserWarning: old\n  f()\n"
         (replace(2, "x = 1"), "does not call lesson.start"),
         (replace(3, "x = 1"), "no claims table"),
         (replace(3, "fit(model, device=run.device)"), "fit(…, device=run.device): device='auto'"),
-        (replace(3, "fit(model)"), "fit(…, progress=…): bars keep quiet"),
+        (replace(3, "fit(model, progress=False)"), "fit(…, progress=…): bars keep quiet"),
         (replace(4, SELF_CHECK * 2), "there are 2 self-checks, expected at least 3"),
         (replace(4, SELF_CHECK.replace("Right.", "") * 3), "a choice without an explanation: - *Y"),
         (replace(4, SELF_CHECK.replace("- *No.*", "No.") * 3), "a self-check without two choices"),

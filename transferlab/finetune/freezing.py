@@ -9,7 +9,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torchvision.ops import StochasticDepth
 
 from transferlab.errors import InputError
-from transferlab.models.layers import find_layer
+from transferlab.models.layers import find_layer, mode_is_held
 from transferlab.models.lora import has_lora, plain_name
 
 BATCH_STATS = ("frozen", "adapt", "batch")
@@ -119,11 +119,6 @@ def _hold_mode(module: nn.Module, training: bool) -> None:
     """Keep a layer in one mode, whatever the mode of the model around it."""
     module.train(training)
     module.train = _ignore_mode
-
-
-def mode_is_held(module: nn.Module) -> bool:
-    """Return whether `freeze` keeps a layer in one mode."""
-    return "train" in vars(module)
 
 
 def _ignore_mode(mode: bool = True) -> None:

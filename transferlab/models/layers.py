@@ -100,6 +100,11 @@ def _block(name: str) -> str:
     return layer
 
 
+def mode_is_held(module: nn.Module) -> bool:
+    """Return whether `freeze` keeps a layer in one mode."""
+    return "train" in vars(module)
+
+
 @contextlib.contextmanager
 def recorded(
     model: nn.Module, layers: Sequence[str], reduce: Callable[[Tensor], Tensor]

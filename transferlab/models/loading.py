@@ -72,6 +72,8 @@ def load_backbone(
             f"network {name!r} is unknown; expected {', '.join(OWN)}, or a classifier of "
             "torchvision.models, such as 'resnet50'."
         )
+    if weights is not None:
+        weights = str(Path(weights).expanduser())  # a name has no ~ and stays as it is
     if weights is None and num_classes is None:
         raise InputError(f"{name} without weights has no head yet; give num_classes=.")
     note = {}

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from transferlab.errors import InputError
+from transferlab.files import tensor_bytes
 from transferlab.models.backbone import Backbone
 from transferlab.models.weights import read_note, read_weights, write_weights
 
@@ -205,6 +206,5 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        numbers = tensor.detach().cpu().flatten().view(torch.uint8)
-        digest.update(numbers.numpy())
+        digest.update(tensor_bytes(tensor))
     return digest.hexdigest()

@@ -39,7 +39,7 @@ def read_weights(path: str | Path, expected_sha256: str | None = None) -> dict[s
     hash is compared with `expected_sha256`, or with the eight digits that torch's file names end
     in (`resnet50-11ad3fa6.pth`).
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         raise InputError(f"{path} does not exist; expected a file of weights.")
     expected = expected_sha256 or _hash_in_name(path.name)
@@ -95,7 +95,9 @@ def read_note(weights: str | Path, architecture: str) -> dict[str, Any]:
 
     A note that names another architecture than the one asked for is an error.
     """
-    path = SHIPPED / f"{weights}.safetensors" if str(weights) in shipped() else Path(weights)
+    path = Path(weights).expanduser()
+    if str(weights) in shipped():
+        path = SHIPPED / f"{weights}.safetensors"
     if path.suffix != ".safetensors" or not path.is_file():
         return {}
     try:
