@@ -117,7 +117,7 @@ def test_probing_leaves_the_network_as_it_was(letters, few):
     probe_by_depth(letters, *few, device="cpu")
     assert traces(letters) == before
     wrong = MemoryDataset(torch.rand(4, 1, 9, 9), torch.arange(4), "abcd")
-    with pytest.raises(InputError, match="expects images of shape"):
+    with pytest.raises(InputError, match="expects inputs of shape"):
         probe_by_depth(letters, wrong, wrong, device="cpu")
     assert traces(letters) == before
 

@@ -25,7 +25,10 @@ ORDER = [
     "files",
     "data",
     "fingerprints",
+    "optimizers",
+    "checks",
     "metrics",
+    "predictions",
     "history",
     "models",
     "scale",
@@ -45,24 +48,30 @@ ORDER = [
 ]
 # What chapters 1 to 4 read, line by line; figures and data sets apart.
 TRUNK = [
-    *("errors", "device", "data/__init__", "data/dataset", "data/augment", "data/folders"),
-    *("data/tables", "metrics", "history", "models/__init__", "models/backbone", "models/layers"),
+    *("errors", "device", "data/__init__", "data/dataset", "data/augment", "data/loader"),
+    *("data/splits", "metrics", "history", "models/__init__", "models/backbone", "models/layers"),
     *("models/small", "models/resnet", "models/vgg", "models/inception", "models/autoencoder"),
     *("models/encoder", "models/gan", "models/lora", "models/loading", "scale", "run", "train"),
-    *("pretrain", "finetune", "features"),
+    *("optimizers", "pretrain", "finetune", "features"),
 ]
 REST = [
     *("__init__", "files", "fingerprints", "checkpoint", "data/sets", "data/mapped"),
-    *("data/places", "models/torchvision_models", "models/weights", "models/transformer"),
+    *("models/torchvision_models", "models/transformer"),
     *("select", "interpret", "privacy", "lesson", "recipes"),
+]
+# Your own files in, names and sentences out: what a practitioner meets, and no chapter reads.
+FRONT_DOOR = [
+    *("checks", "predictions", "data/folders", "data/images", "data/copies"),
+    *("data/tables", "data/csv_rows", "data/places", "data/workers", "models/weights"),
 ]
 # Lines (code, docstrings, comments, blank ones) that each ring may have. The goals of the trunk and
 # of the rest are 3,500 and 4,500: lower these numbers when lines go, never raise them.
 RINGS = {
-    "trunk": (TRUNK, 4450),
+    "trunk": (TRUNK, 4420),
+    "front door": (FRONT_DOOR, 1550),
     "applications": (["applications"], 2500),
     "plots": (["plots"], 1200),
-    "the rest": (REST, 4600),
+    "the rest": (REST, 4400),
     "kit": (["kit"], 2200),
 }
 LIGHT = {"numpy", "PIL", "safetensors", "tqdm"}  # besides what torch and torchvision import

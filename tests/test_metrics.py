@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, freeze
 from transferlab.data import MemoryDataset, digits
-from transferlab.metrics import interval, predict
+from transferlab.metrics import class_scores, interval
 from transferlab.models import small_cnn
 
 
@@ -75,7 +75,7 @@ def test_evaluation_mode_is_used_and_every_mode_is_restored():
 def test_modes_are_restored_after_an_error():
     model = small_cnn().train()
     wrong = MemoryDataset(torch.rand(4, 1, 9, 9), torch.zeros(4, dtype=torch.int64), ["a"])
-    with pytest.raises(InputError, match=r"expects images of shape \(1, 8, 8\)"):
+    with pytest.raises(InputError, match=r"expects inputs of shape \(N, 1, 8, 8\)"):
         evaluate(model, wrong)
     assert all(m.training for m in model.modules())
 
@@ -91,7 +91,7 @@ def test_a_frozen_model_is_evaluated_and_stays_frozen():
 
 
 def test_predictions_come_in_the_order_of_the_data(five):
-    scores, y = predict(Scores(), five, batch_size=2, device="cpu")
+    scores, y = class_scores(Scores(), five, batch_size=2, device="cpu")
     assert torch.equal(scores, five.x)
     assert torch.equal(y, five.y)
     assert not scores.requires_grad

@@ -580,7 +580,7 @@ def test_a_published_resnet20_can_be_trained_on(objective, shared_data):
 
 def test_images_of_another_size_get_one_sentence():
     with pytest.raises(
-        InputError, match=r"mlp expects images of shape \(1, 8, 8\); found"
+        InputError, match=r"mlp expects inputs of shape \(N, 1, 8, 8\); found"
     ) as caught:
         train("autoencoder", tiny(), letters(64, size=12))
     assert "\n" not in str(caught.value)

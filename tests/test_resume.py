@@ -642,13 +642,13 @@ def test_a_good_file_that_cannot_be_opened_is_not_called_damaged(
 def test_a_second_run_on_the_same_file_is_refused_while_the_first_one_trains(points, tmp_path):
     path, refused = tmp_path / "run.ckpt", []
 
-    def try_too(run, loss):
+    def try_too(run):
         with pytest.raises(InputError, match=r"run\.ckpt is in use by another run; wait") as caught:
             fit(net(), points(), epochs=1, checkpoint=path)
         refused.append(str(caught.value))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transferlab.run.TrainingRun.check_finite", try_too)
+        patch.setattr("transferlab.run.TrainingRun.save", try_too)
         fit(net(), points(), epochs=1, checkpoint=path)
     assert len(refused) == 1
     fit(net(), points(), epochs=2, checkpoint=path)  # the lock is gone with the run

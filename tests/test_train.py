@@ -20,7 +20,7 @@ from transferlab.checkpoint import load_checkpoint
 from transferlab.data import MemoryDataset, batches, digits, fresh_letters, split
 from transferlab.metrics import cross_entropy
 from transferlab.models import small_cnn
-from transferlab.run import OPTIMIZERS
+from transferlab.optimizers import OPTIMIZERS
 from transferlab.scale import Scale
 from transferlab.train import take_step, train_one_epoch
 
@@ -249,7 +249,7 @@ def test_validation_does_not_change_the_training(points):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_any_torch_dataset_trains_to_the_same_weights(points, monkeypatch, workers):
-    monkeypatch.setattr("transferlab.data.dataset.cpu_quota", lambda: workers + 1.0)
+    monkeypatch.setattr("transferlab.data.loader.cpu_quota", lambda: workers + 1.0)
     ours, plain = net(dropout=0.5), net(dropout=0.5)
     a = fit(ours, points(), epochs=2, batch_size=8)
     b = fit(plain, Plain(points()), epochs=2, batch_size=8)

@@ -5,6 +5,7 @@ from transferlab.errors import InputError
 from transferlab.finetune import freeze
 from transferlab.metrics import evaluate
 from transferlab.models import load_backbone
+from transferlab.predictions import predict
 from transferlab.select import rank_models
 from transferlab.train import fit
 
@@ -16,5 +17,6 @@ __all__ = [
     "freeze",
     "load_backbone",
     "models",
+    "predict",
     "rank_models",
 ]

@@ -16,6 +16,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from transferlab.checks import check_pixels_seen
 from transferlab.data import Batch, MemoryDataset, batches, subset
 from transferlab.data.dataset import class_names, from_disk
 from transferlab.data.mapped import read_mapped, remove_mapped, write_batches
@@ -26,7 +27,7 @@ from transferlab.finetune import mode_is_held
 from transferlab.fingerprints import fingerprint
 from transferlab.history import History
 from transferlab.models import Backbone
-from transferlab.run import QUIET_SECONDS
+from transferlab.run import QUIET_SECONDS, take_names
 from transferlab.train import fit
 
 FORMAT = "transferlab features 1"  # increase when the same network gets other features
@@ -97,6 +98,7 @@ def train_head(
                 "the features once; use fit."
             )
     where = {"device": device, "cache": cache}
+    take_names(model, train)
     train_features = extract_features(model, train, **where)
     val_features = None if val is None else extract_features(model, val, **where)
     return fit(model.head, train_features, val=val_features, device=device, **options)
@@ -153,6 +155,7 @@ def _compute(
                 f"{_name(model, dataset)} hold NaN or infinite values; expected finite numbers."
             )
         yield features, y
+    check_pixels_seen(model)
 
 
 def _for_inference(model: Backbone) -> Backbone:

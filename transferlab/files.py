@@ -32,7 +32,7 @@ def written_whole(path: str | Path) -> Iterator[Path]:
     to its own temporary name, so that two of them cannot mix their bytes; the unfinished file of a
     killed process is removed by the next one that writes the same file.
     """
-    path = real_path(path)
+    given, path = path, real_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = _unfinished_name(path)
     try:
@@ -40,6 +40,9 @@ def written_whole(path: str | Path) -> Iterator[Path]:
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         unfinished.replace(path)
+    except OSError as error:  # a full disk does not say which file it had no room for
+        error.filename = error.filename or str(given)
+        raise
     finally:
         unfinished.unlink(missing_ok=True)  # already renamed if there was no error
         _sweep(path)

@@ -7,6 +7,7 @@
 import enum
 import functools
 import hashlib
+import os
 import sysconfig
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset, Subset
 
-from transferlab.data import FreshDataset, ImageFolder, MemoryDataset, labels
+from transferlab.data import FreshDataset, ImageFiles, MemoryDataset, labels
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.files import hash_tensors
@@ -44,7 +45,7 @@ def fingerprint(dataset: Dataset) -> Any:
             "shape of x": list(dataset.x.shape),
             "sha256": hash_tensors([("x", dataset.x), ("y", dataset.y)]),
         }
-    if type(dataset) is ImageFolder:
+    if type(dataset) is ImageFiles:
         return {
             "name": dataset.name,
             "classes": dataset.classes,
@@ -66,12 +67,18 @@ def fingerprint(dataset: Dataset) -> Any:
     )
 
 
-def _hash_files(data: ImageFolder) -> str:
+def _hash_files(data: ImageFiles) -> str:
     digest = hashlib.sha256()
+    root = os.path.commonpath([file.parent.parent for file in data.files])  # it may move
     for file, label in zip(data.files, data.targets, strict=True):
         status = file.stat()
-        name = f"{file.parent.name}/{file.name}"  # the folder itself may move
-        facts = (name, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        facts = (
+            str(file.relative_to(root)),
+            label,
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+        )
         digest.update(f"{facts}\n".encode())
     return digest.hexdigest()
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
+from transferlab.checks import check_labels, check_pixels_seen, check_same_names
 from transferlab.data import Batch, batches
 from transferlab.data.dataset import class_names
 from transferlab.device import choose_device
@@ -22,6 +23,33 @@ def cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
     """Return the mean cross-entropy of a classifier on one batch, in nats."""
     x, y = batch
     return F.cross_entropy(model(x), y)
+
+
+def cross_entropy_with(
+    weight: Sequence[float] | Tensor | None = None, label_smoothing: float = 0.0
+) -> LossFunction:
+    """Return a cross-entropy for `fit(loss_fn=…)` with the options of torch's.
+
+    Args:
+        weight: of each class, shape (classes,); rare classes may count more.
+        label_smoothing: the share of probability that all classes get, 0..1.
+    """
+    if not 0 <= label_smoothing <= 1:
+        raise InputError(f"label_smoothing={label_smoothing}: expected a number in 0..1.")
+    given = None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
+
+    def weighted_cross_entropy(model: nn.Module, batch: Batch) -> Tensor:
+        x, y = batch
+        scores = model(x)
+        if given is not None and given.shape != scores.shape[1:2]:
+            raise InputError(
+                f"weight has shape {tuple(given.shape)}; expected one number for each of "
+                f"{scores.shape[1]} classes."
+            )
+        of_class = None if given is None else given.to(scores.device, scores.dtype)
+        return F.cross_entropy(scores, y, of_class, label_smoothing=label_smoothing)
+
+    return weighted_cross_entropy
 
 
 def full_precision(x: Tensor) -> Tensor:
@@ -51,7 +79,7 @@ class Evaluation:
 
 
 @torch.no_grad()
-def predict(
+def class_scores(
     model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
 ) -> tuple[Tensor, Tensor]:
     """Return the scores, shape (N, classes), and the labels, shape (N,), of a whole data set.
@@ -61,6 +89,7 @@ def predict(
     where = choose_device(device)
     with evaluation_mode(model.to(where)):
         pairs = [(model(x), y) for x, y in batches(dataset, batch_size, device=where)]
+    check_pixels_seen(model)
     scores, y = zip(*pairs, strict=True)
     return torch.cat(scores), torch.cat(y)
 
@@ -80,8 +109,12 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 def evaluate(
     model: nn.Module, dataset: Dataset, *, batch_size: int = 128, device: str = "auto"
 ) -> Evaluation:
-    """Measure a classifier on a data set; every sample counts the same, even in the last batch."""
-    scores, y = predict(model, dataset, batch_size=batch_size, device=device)
+    """Measure a classifier on a data set; every sample counts the same, even in the last batch.
+
+    The names of classes and columns must be those that the model was trained with.
+    """
+    check_same_names(model, dataset)
+    scores, y = class_scores(model, dataset, batch_size=batch_size, device=device)
     num_classes = scores.shape[1]
     check_labels(y, num_classes)
     confusion = torch.bincount(y * num_classes + scores.argmax(1), minlength=num_classes**2)
@@ -94,16 +127,6 @@ def evaluate(
         confusion=confusion,
         classes=names,
     )
-
-
-def check_labels(y: Tensor, outputs: int) -> None:
-    """Refuse labels that a classifier has no output for; a GPU would only report an assert."""
-    largest = int(y.max())
-    if largest >= outputs:
-        raise InputError(
-            f"the data has label {largest}, but the model has {outputs} outputs; "
-            f"expected labels 0 to {outputs - 1}."
-        )
 
 
 @torch.no_grad()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler
+from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
@@ -24,15 +24,20 @@ from transferlab.checkpoint import (
     restore,
     save_checkpoint,
 )
-from transferlab.data import FreshDataset, labels
+from transferlab.checks import check_pixels_seen, explained
+from transferlab.data.dataset import names_of
 from transferlab.errors import InputError
 from transferlab.files import check_writable, locked, real_path
 from transferlab.fingerprints import describe, describe_data
 from transferlab.history import History
-from transferlab.metrics import LossFunction, check_labels, cross_entropy, evaluate, mean_loss
+from transferlab.metrics import (
+    LossFunction,
+    cross_entropy,
+    evaluate,
+    mean_loss,
+)
 from transferlab.scale import ScaledStep, explain_lost_process, process_count, process_rank
 
-ParameterGroups = list[dict[str, Any]]
 QUIET_SECONDS = 2  # a shorter run shows no progress bar
 
 
@@ -69,6 +74,7 @@ class TrainingRun:
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.device = next(model.parameters()).device
         self.history, self.path, self.settings = History(), None, {}
+        self.last_good: list[Tensor] = []  # the weights and buffers after the last sound epoch
         parts = {
             "model": model,
             "optimizer": optimizer,
@@ -104,7 +110,11 @@ class TrainingRun:
             explain_lost_process(again),
         ):
             self._begin()
-            yield
+            take_names(self.model, train)
+            self.check_epoch(loss=0.0)  # keeps the weights of the start
+            with explained():
+                yield
+            self.model.eval()  # what follows is predictions
 
     def _describe(self, settings: Settings, train: Dataset, val: Dataset | None) -> Settings:
         """Return everything that identifies this run, as numbers and texts."""
@@ -154,14 +164,29 @@ class TrainingRun:
             yield epoch
             bar.set_postfix_str(f"loss {self.history.loss[-1]:.3f}", refresh=False)
 
-    def check_finite(self, loss: float) -> None:
-        """Refuse to continue after a loss that is NaN or infinite."""
-        if not math.isfinite(loss):
-            lr = max(group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups)
-            raise InputError(
-                f"the loss became {loss} in epoch {self.history.epochs + 1}; "
-                f"expected a finite number. Try a learning rate below {lr:g}."
-            )
+    @torch.no_grad()
+    def check_epoch(self, loss: float) -> None:
+        """Refuse NaN and infinite numbers, and bring the weights of the epoch before back."""
+        check_pixels_seen(self.model)
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        is_sound = torch.stack([tensor.isfinite().all() for tensor in tensors]).all()
+        if math.isfinite(loss) and is_sound:
+            self.last_good = [tensor.detach().clone() for tensor in tensors]
+            return
+        if not self.last_good:
+            raise InputError("the model holds NaN or infinite weights; expected finite numbers.")
+        for tensor, good in zip(tensors, self.last_good, strict=True):
+            tensor.copy_(good)
+        lr = max(group.get("initial_lr", group["lr"]) for group in self.optimizer.param_groups)
+        what = (
+            "the weights became NaN or infinite"
+            if math.isfinite(loss)
+            else f"the loss became {loss}"
+        )
+        raise InputError(
+            f"{what} in epoch {self.history.epochs + 1}; expected a finite number. The model "
+            f"has its weights from before that epoch again. Try a learning rate below {lr:g}."
+        )
 
     def record(self, loss: float, validation: tuple[float, ...], seconds: float) -> None:
         """Add an epoch to the history."""
@@ -195,91 +220,11 @@ def validate(
     return (mean_loss(model, val, loss_fn, device=device),)
 
 
-# ---- the optimizer -------------------------------------------------------------------------------
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9),
-}
-SCHEDULES = ("constant", "cosine")
-
-
-def make_optimizer(
-    optimizer: str | Callable[[ParameterGroups], Optimizer],
-    lr: float | ParameterGroups,
-    model: nn.Module,
-    device: torch.device,
-) -> Optimizer:
-    """Return an optimizer of all parameters of a model; the arguments are those of `fit`."""
-    if isinstance(lr, list):
-        groups, default = lr, max(group["lr"] for group in lr)
-    else:
-        groups, default = [{"params": list(model.parameters())}], lr
-    if not isinstance(optimizer, str):
-        return optimizer(groups)
-    # One fused kernel instead of many small ones. Fused SGD is left out: it cannot start the
-    # momentum of layers that are unfrozen later.
-    fused = device.type in ("cpu", "cuda") and optimizer in ("adam", "adamw")
-    return OPTIMIZERS[optimizer](groups, lr=default, **({"fused": True} if fused else {}))
-
-
-def make_scheduler(schedule: str, optimizer: Optimizer, total_steps: int) -> LRScheduler | None:
-    """Return the learning rate scheduler, called after each step; None for a constant rate."""
-    if schedule == "constant":
-        return None
-    return CosineAnnealingLR(optimizer, T_max=total_steps)
-
-
-# ---- checks --------------------------------------------------------------------------------------
-
-
-def check_arguments(
-    epochs: int | None, steps: int | None, lr: Any, optimizer: Any, schedule: str
-) -> None:
-    """Refuse a budget, a learning rate, an optimizer or a schedule that makes no sense."""
-    if (epochs is None) == (steps is None):
-        raise InputError(f"give epochs or steps, one of them; found {epochs=} and {steps=}.")
-    budget = epochs if steps is None else steps
-    if budget < 1:
-        raise InputError(f"found {epochs=} and {steps=}; expected at least 1.")
-    rates = [group.get("lr") for group in lr] if isinstance(lr, list) else [lr]
-    for rate in rates:
-        if rate is None:
-            raise InputError("lr: a parameter group has no lr; expected one in each group.")
-        if not rate >= 0 or (rate == 0 and len(rates) == 1):
-            raise InputError(f"lr={rate}: expected a positive learning rate.")
-    if schedule not in SCHEDULES:
-        raise InputError(f"schedule={schedule!r} is unknown; expected {' or '.join(SCHEDULES)}.")
-    if isinstance(optimizer, Optimizer):
-        raise InputError(
-            "optimizer is an object that exists already and may hold other parameters than the "
-            "model has on its device; pass a name or a function that makes the optimizer."
-        )
-    if isinstance(optimizer, str) and optimizer not in OPTIMIZERS:
-        raise InputError(
-            f"optimizer={optimizer!r} is unknown; expected one of {', '.join(OPTIMIZERS)}."
-        )
-
-
-def check_outputs(model: nn.Module, train: Dataset) -> None:
-    """Refuse labels that a classifier of ours has no output for, if the labels are known."""
-    outputs = getattr(model, "num_classes", getattr(model, "out_features", None))
-    if outputs is None:
-        return
-    if isinstance(train, FreshDataset):  # its labels are drawn later, but their names are known
-        if train.classes:
-            check_labels(torch.arange(len(train.classes)), outputs)
-        return
-    try:
-        y = labels(train)
-    except InputError:  # the data set has no attribute for its labels
-        return
-    check_labels(y, outputs)
-
-
-def check_trainable(model: nn.Module) -> None:
-    """Refuse a model in which every parameter is frozen."""
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise InputError("the model has no trainable parameters; unfreeze a layer.")
+def take_names(model: nn.Module, train: Dataset) -> None:
+    """Let the model know what its outputs and its inputs are called; they are compared later."""
+    classes, columns = names_of(train, "classes"), names_of(train, "columns")
+    outputs = getattr(model, "num_classes", getattr(model, "out_features", len(classes)))
+    if len(classes) == outputs:
+        model.classes, model.trained_on = classes, getattr(train, "name", "data")
+    if columns:
+        model.columns = columns

@@ -12,21 +12,13 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import Dataset
 
+from transferlab.checks import check_arguments, check_data, check_trainable
 from transferlab.data import Batch, batches
 from transferlab.device import choose_device, seeded
 from transferlab.history import History
 from transferlab.metrics import LossFunction, cross_entropy
-from transferlab.run import (
-    ParameterGroups,
-    Penalty,
-    TrainingRun,
-    check_arguments,
-    check_outputs,
-    check_trainable,
-    make_optimizer,
-    make_scheduler,
-    validate,
-)
+from transferlab.optimizers import ParameterGroups, make_optimizer, make_scheduler
+from transferlab.run import Penalty, TrainingRun, validate
 from transferlab.scale import (
     Scale,
     ScaledStep,
@@ -143,8 +135,8 @@ def fit(
         scale: mixed precision, gradient accumulation, compiling, …; None: none of it.
     """
     where = choose_device(device)
-    check_arguments(epochs, steps, lr, optimizer, schedule)
-    check_outputs(model, train)
+    check_arguments(epochs, steps, lr, optimizer, schedule, loss_fn)
+    check_data(model, train, val)
     join_processes(where)
     check_same_network(model)
     model.to(where)  # before the optimizer is made, which holds on to its parameters
@@ -196,7 +188,7 @@ def fit(
                 augment=augment,
                 step=step,
             )
-            run.check_finite(loss)
+            run.check_epoch(loss)
             broadcast_model(model)  # BatchNorm's running statistics: those of process 0
             validation = validate(model, val, loss_fn, device)
             run.record(loss, validation, seconds=time.perf_counter() - started)

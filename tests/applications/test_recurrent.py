@@ -96,7 +96,7 @@ def test_the_classifier_is_head_of_the_mean_state():
     states = model.features.recurrent(x)
     assert torch.allclose(model(x), model.head(states.mean(dim=1)), atol=1e-6)
     assert (model.width, model.num_classes) == (10, 7)
-    with pytest.raises(InputError, match=r"small_gru expects images of shape \(1, 4, 6\)"):
+    with pytest.raises(InputError, match=r"small_gru expects inputs of shape \(N, 1, 4, 6\)"):
         model(sounds(frames=5))
 
 

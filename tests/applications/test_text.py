@@ -2,11 +2,13 @@
 
 import argparse
 import ast
+import math
 import random
 import re
 import shutil
 import statistics
 import typing
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from transferlab.applications.text import (
     passages_of,
     reviews,
     runs,
+    tokens,
     unlabelled_docstrings,
     vocabulary,
 )
@@ -186,8 +189,8 @@ def test_a_vocabulary_by_hand():
 
 def test_encoding_by_hand():
     words = ["<padding>", "<unknown>", "<mask>", "be", "to", "not", ","]
-    data = encode(texts("To be, or not to be.", "Not!", "???"), words, length=5)
-    assert data.x.tolist() == [[4, 3, 6, 1, 5], [5, 1, 0, 0, 0], [1, 1, 1, 0, 0]]
+    data = encode(texts("To be, or not to be.", "Not!", "? be ?"), words, length=5)
+    assert data.x.tolist() == [[4, 3, 6, 1, 5], [5, 1, 0, 0, 0], [1, 3, 1, 0, 0]]
     assert data.x.dtype == torch.int64 and data.y.tolist() == [0, 1, 2]
     assert (PADDING, UNKNOWN, MASK) == (0, 1, 2)
 
@@ -233,6 +236,111 @@ def test_texts_for_pre_training_are_many_and_none_is_near_the_test():
     assert len(set(many.texts)) == len(many)
     unseen = {run for text in docstrings("test").texts for run in runs(text)}
     assert all(unseen.isdisjoint(runs(text)) for text in many.texts)
+
+
+# ---- texts of one's own, in any language ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("To be, or NOT to be?!", "to be , or not to be ? !"),
+        ("don't, e-mail_a3b: 5% of x2", "don t , e mail a b : of x"),  # as ever in plain English
+        ("don’t … “x”", "don t . . . x"),
+        ("café cafe\u0301 CAFÉ", "café café café"),  # one accent, written in two ways
+        ("Straße ﬁne ＡＢＣ！", "strasse fine abc !"),
+        ("Привет, Мир!", "привет , мир !"),
+        ("ΛΌΓΟΣ λόγος", "λόγοσ λόγοσ"),
+        ("हिन्दी में पढ़ना।", "हिन्दी में पढ़ना ।"),
+        ("কেমন আছেন", "কেমন আছেন"),
+        ("مرحبا، كيف؟", "مرحبا ، كيف ؟"),
+        ("می\u200cشود", "میشود"),  # an invisible character inside a word
+        ("שָׁלוֹם", "שָׁלוֹם"),
+        ("한국어 좋아요", "한국어 좋아요"),
+        ("今日は。", "今 日 は 。"),
+        ("ぴザＡ", "ぴ ザ a"),
+        ("ดีมาก", "ดี ม า ก"),
+        ("ok好ok", "ok 好 ok"),
+        ("😀 12 ٣٤ ½ №", "no"),  # № is No by NFKC; digits and signs are dropped
+        ("", ""),
+    ],
+)
+def test_words_of_many_scripts(text, found):
+    expected = unicodedata.normalize("NFKC", found).split()
+    assert tokens(text) == expected
+
+
+def test_another_script_gives_the_same_numbers():
+    """Reviews with other letters, in the same order: the naive [a-z]+ finds full stops only."""
+    train, test = reviews(300), reviews(100, seed=1)
+    for first in ("а", "가", "ა"):  # Cyrillic, Hangul, Georgian
+        other = str.maketrans({chr(ord("a") + i): chr(ord(first) + i) for i in range(26)})
+        words = vocabulary([text.translate(other) for text in train.texts])
+        translated = Texts([text.translate(other) for text in test.texts], test.y, test.classes)
+        x = encode(translated, words, 24).x
+        assert torch.equal(x, encode(test, vocabulary(train.texts), 24).x)
+
+
+def test_another_tokenizer():
+    found = Texts(["ab", "ba"], [0, 1], ["x", "y"])
+    words = vocabulary(found.texts, tokenize=list)
+    assert words[3:] == ["a", "b"]
+    assert encode(found, words, 3, tokenize=list).x.tolist() == [[3, 4, 0], [4, 3, 0]]
+    for wrong in (str.lower, "words", len, lambda text: [1], lambda text: None):
+        with pytest.raises(InputError, match="expected a function that returns a list of texts"):
+            vocabulary(found.texts, tokenize=wrong)
+
+
+def test_more_than_one_text_in_twenty_without_a_known_word_is_refused():
+    words = vocabulary(["good", "bad"])
+    one = Texts(["Good!"] * 19 + ["добрый!"], torch.arange(20) % 2, ["no", "yes"], "hotels")
+    assert encode(one, [*words, "!"]).x[19, :3].tolist() == [1, 5, 0]  # a mark is not a word
+    two = Texts(["good"] * 18 + ["12", "добрый"], torch.arange(20) % 2, ["no", "yes"], "hotels")
+    with pytest.raises(InputError, match=r"hotels: 2 of 20 texts hold no word .* 18, '12'; .* 5%"):
+        encode(two, words)
+    with pytest.raises(InputError, match="1 of 1 texts hold no word of the vocabulary"):
+        encode(Texts(["добрый!"], [0], ["no"]), [*words, "!"])  # "!" is known, but no word
+
+
+def test_texts_of_ones_own():
+    own = Texts(("Good.", "Bad."), [1, 0], ("bad", "good"))
+    assert own.texts == ["Good.", "Bad."] and own.y.tolist() == [1, 0]
+    assert repr(own) == "texts: 2 texts, 2 classes"
+    assert encode(own, vocabulary(own.texts)).y.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("one text", [0], ["a"]), "texts: found one str; expected a list of texts"),
+        ((["x", None], [0, 0], ["a"]), "texts: text 1 is None; expected a str"),
+        ((["x", math.nan], [0, 0], ["a"]), "texts: text 1 is nan; expected a str"),
+        ((["x", 3], [0, 0], ["a"]), "texts: text 1 is 3; expected a str"),
+        ((["x", b"y"], [0, 0], ["a"]), "texts: text 1 is b'y'; expected a str"),
+        ((["x", "y"], [0], ["a"]), r"expected one label per sample, shape \(2,\)"),
+        ((["x", "y"], [0, 2], ["a", "b"]), "label 2 at sample 1 is out of range"),
+        ((["x", "y"], [0, -1], ["a", "b"]), "label -1 at sample 1 is out of range"),
+        ((["x", "y"], [0.0, 1.0], ["a", "b"]), "labels must be integers"),
+        ((["x", "y"], ["a", "b"], ["a", "b"]), r"y is \['a', 'b'\]; expected integers, each the n"),
+        ((["x", "y"], None, ["a", "b"]), "y is None; expected integers"),
+        (([], [], ["a"]), "texts: the data set is empty"),
+        ((["x", "y"], [0, 5], ["a"], "mine"), "mine: label 5 at sample 1"),
+    ],
+)
+def test_texts_that_cannot_be_used(arguments, sentence):
+    with pytest.raises(InputError, match=sentence):
+        Texts(*arguments)
+
+
+def test_a_vocabulary_is_of_a_list_of_texts():
+    own = texts("a", "b", "c")
+    for wrong, found in (
+        ("one text", "one str"),
+        (own, "one Texts"),
+        (["a", None], "text 1 is No"),
+    ):
+        with pytest.raises(InputError, match=f"vocabulary: .*{found}"):
+            vocabulary(wrong)
 
 
 # ---- film reviews --------------------------------------------------------------------------------

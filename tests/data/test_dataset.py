@@ -1,10 +1,14 @@
 """Splits, draws and batches: every sample once, the same for every kind of data set."""
 
 import itertools
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import Dataset, Subset
 
 from transferlab import InputError
@@ -12,12 +16,12 @@ from transferlab.data import (
     FreshDataset,
     MemoryDataset,
     batches,
-    dataset,
     digits,
     few_shot,
     fresh_letters,
     in_memory,
     labels,
+    loader,
     split,
     subset,
 )
@@ -137,6 +141,8 @@ def test_labels_are_read_without_reading_the_inputs():
             raise AssertionError
 
     assert labels(Expensive(4)).tolist() == [0, 1, 2, 0]
+    pair = torch.utils.data.TensorDataset(torch.zeros(2), torch.tensor([1, 0]))
+    assert labels(pair).tolist() == [1, 0]
     with pytest.raises(InputError, match=r"found no labels in TensorDataset; .*targets"):
         labels(torch.utils.data.TensorDataset(torch.zeros(3)))
 
@@ -194,7 +200,7 @@ def test_the_chunked_gather_equals_the_plain_one(monkeypatch):
             yield data.x[rows], data.y[rows]
 
     for size in (1, 3 * 32 * 256, 64 * 2**20):  # a batch at once, three batches, everything
-        monkeypatch.setattr(dataset, "CHUNK_BYTES", size)
+        monkeypatch.setattr(loader, "CHUNK_BYTES", size)
         generator = torch.Generator().manual_seed(3)
         found = list(batches(data, 32, shuffle=True, generator=generator))
         assert len(found) == 57
@@ -247,6 +253,85 @@ def test_an_empty_data_set_is_refused():
         batches(Items(0, []), 4)
 
 
+class Samples(Items):
+    """A data set whose samples are all the same object."""
+
+    def __init__(self, sample: object) -> None:
+        super().__init__(4)
+        self.sample = sample
+
+    def __getitem__(self, index: int):
+        return self.sample
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __iter__(self):
+        yield torch.zeros(1), 0
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (torch.utils.data.DataLoader(Items(3)), "found a DataLoader.*loader.dataset"),
+        ((torch.zeros(3, 1), torch.zeros(3)), r"found a tuple; .*MemoryDataset\(x, y, classes\)"),
+        ([(torch.zeros(1), 0)], "found a list; expected a data set"),
+        ({"x": torch.zeros(3)}, "found a dict; expected a data set"),
+        (torch.zeros(3, 1), "found a Tensor; expected a data set"),
+        (np.zeros((3, 1)), "found a ndarray; expected a data set"),
+        (Stream(), "a Stream has no length"),
+        (
+            Samples({"image": 1, "label": 0}),
+            r"a sample of the data set is a dict; expected \(input",
+        ),
+        (Samples((torch.zeros(1), 0, 1)), r"a sample of the data set is a tuple; expected \(input"),
+        (Samples((Image.new("L", (4, 4)), 0)), "returns pictures; give it a transform"),
+    ],
+)
+def test_what_is_no_data_set_gets_one_sentence(given, sentence):
+    for call in (lambda: list(batches(given, 2, workers=0)), lambda: in_memory(given, workers=0)):
+        with pytest.raises(InputError, match=sentence) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+SPAWN = """
+import sys, torch
+from transferlab.data import batches
+torch.multiprocessing.set_start_method("spawn", force=True)
+
+class Items(torch.utils.data.Dataset):
+    def __init__(self, change):
+        self.targets, self.change = [0, 1], change
+    def __len__(self):
+        return 2
+    def __getitem__(self, index):
+        return self.change(torch.tensor([float(index)])), index
+
+def double(x):
+    return 2 * x
+"""
+
+
+@pytest.mark.parametrize(
+    ("calls", "output", "error"),
+    [
+        # Right, with a warning that the workers are not used.
+        ("if __name__ == '__main__':\n    data = Items(lambda x: 2 * x)\n", "[0, 2]", "a lambda"),
+        ("if __name__ == '__main__':\n    data = Items(double)\n", "[0, 2]", ""),
+        ("if True:\n    data = Items(double)\n", "", "InputError: a worker process .*__main__"),
+    ],
+)
+def test_workers_that_start_afresh(tmp_path, calls, output, error):
+    """As on Windows and macOS: the data set is sent to them, and the script is imported again."""
+    lines = "    [(x, _)] = batches(data, 2, workers=1)\n    print(x.flatten().int().tolist())\n"
+    (tmp_path / "script.py").write_text(SPAWN + calls + lines)
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.strip() == output
+    assert re.search(error, done.stderr) if error else not done.stderr
+
+
 def test_workers_do_not_share_numpys_random_numbers():
     x = torch.cat([x for x, _ in batches(NumpyNoise(40), 5, workers=2)]).flatten()
     assert len(x.unique()) == 40
@@ -271,12 +356,34 @@ def test_workers_do_not_share_numpys_random_numbers():
             r"sample 1 holds NaN or inf",
         ),
         (torch.tensor([float("nan"), 1.0]), torch.tensor([0, 1]), r"sample 0 holds NaN"),
+        (torch.zeros(2, 2), ["cat", "dog"], r"y holds values such as 'cat'; .*number the classes"),
+        (torch.zeros(2, 2), np.array(["cat", "dog"], object), r"y holds values such as 'cat'"),
+        (torch.zeros(2, 2), [None, 1], r"y holds values such as None"),
+        (torch.zeros(2, 2), [[1, 0], [0]], r"y holds values such as .*an array of numbers"),
+        ([[1.0, 2.0], [3.0]], [0, 1], r"x holds values such as \[1\.0, 2\.0\]"),
+        (torch.zeros(2, 2), torch.eye(2), r"found labels of shape \(2, 2\)"),
+        (torch.zeros(()), [0], r"x is a single number"),
     ],
 )
 def test_broken_data_gets_one_sentence(x, y, sentence):
     with pytest.raises(InputError, match=sentence) as caught:
         MemoryDataset(x, y, ["cat", "dog"], "pets")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "x", [np.eye(2)[::-1], np.eye(2, dtype=np.float32), [[0, 1], [1, 0]], np.eye(2, dtype=">f4")]
+)
+def test_arrays_of_every_order_become_tensors(x):
+    data = MemoryDataset(x, np.array([0, 1], np.uint8), ["cat", "dog"])
+    assert data.x.tolist() == np.asarray(x).tolist() and data.y.dtype == torch.int64
+
+
+def test_columns_travel_with_their_numbers():
+    data = MemoryDataset(torch.zeros(8, 2), torch.arange(8) % 2, ["a", "b"], columns=["m", "kg"])
+    assert [part.columns for part in split(data, (0.5, 0.5))] == [["m", "kg"]] * 2
+    assert few_shot(data, 1).columns == ["m", "kg"]
+    assert data.to("cpu").columns == ["m", "kg"]
 
 
 def test_finite_numbers_whose_sum_overflows_are_accepted():

@@ -68,10 +68,54 @@ def test_other_files_are_left_out_with_a_warning_that_names_them(photos):
     (photos / "ants" / "notes.txt").write_text("x")
     (photos / "ants" / ".DS_Store").write_text("x")
     (photos / ".git").mkdir()
-    with pytest.warns(UserWarning, match=r"left out, not images: ants.notes\.txt\.$") as caught:
+    names = r"left out, not images: \.git, ants.\.DS_Store, ants.notes\.txt\.$"
+    with pytest.warns(UserWarning, match=names) as caught:
         data = image_folder(photos)
     assert len(caught) == 1
     assert (len(data), data.classes) == (5, ["ants", "bees"])
+
+
+@pytest.mark.parametrize(
+    "odd", ["@eaDir/1.jpg", "__MACOSX/1.jpg", "ants/Thumbs.db", "ants/._1.jpg", "loose.jpg"]
+)
+def test_what_systems_leave_behind_is_no_photo_and_is_named(photos, odd):
+    picture(photos / "ants" / "1.jpg")
+    (photos / odd).parent.mkdir(exist_ok=True)
+    shutil.copy(photos / "ants" / "1.jpg", photos / odd)
+    with pytest.warns(UserWarning, match=f"not images: {odd.removesuffix('/1.jpg')}"):
+        data = image_folder(photos)
+    assert (len(data), data.classes) == (6, ["ants", "bees"])
+
+
+def test_a_link_that_leads_nowhere_is_named(photos):
+    (photos / "ants" / "9.jpg").symlink_to("nowhere.jpg")
+    with pytest.warns(UserWarning, match=r"ants.9\.jpg"):
+        assert len(image_folder(photos)) == 5
+
+
+def test_folders_inside_a_class_are_searched(photos):
+    picture(photos / "bees" / "2024" / "may" / "1.png", color=(0, 0, 255))
+    data = image_folder(photos)
+    assert (len(data), labels(data).tolist()) == (6, [0, 0, 0, 1, 1, 1])
+    assert data[5][0][:, 0, 0].tolist() == [0, 0, 255]
+
+
+def test_a_validation_folder_that_lacks_a_class_keeps_the_labels_of_training(photos):
+    shutil.rmtree(photos / "ants")
+    assert labels(image_folder(photos)).tolist() == [0, 0]
+    data = image_folder(photos, classes=["ants", "bees"])
+    assert (data.classes, labels(data).tolist()) == (["ants", "bees"], [1, 1])
+    refuse(
+        lambda: image_folder(photos, classes=["ants", "wasps"]),
+        "holds a folder 'bees', which is none of the classes ants, wasps",
+    )
+
+
+def test_parts_of_a_data_set_are_no_classes(photos):
+    for part in ("train", "val"):
+        shutil.copytree(photos / "ants", photos / "both" / part / "ants")
+    refuse(lambda: image_folder(photos / "both"), "holds train and val, which are parts of a data")
+    assert len(image_folder(photos / "both" / "train")) == 3  # as the sentence says
 
 
 def test_a_clean_folder_gives_no_warning(photos):
@@ -148,8 +192,18 @@ def test_split_of_a_folder_keeps_names_and_classes(photos):
     assert sorted(i for part in parts for i in part.indices) == [0, 1, 2, 3, 4]
 
 
-def test_a_photo_that_vanishes_is_an_ordinary_error(photos):
+def test_a_photo_that_vanishes_is_named(photos):
     data = image_folder(photos)
     shutil.rmtree(photos / "bees")
-    with pytest.raises(FileNotFoundError, match=r"1\.png"):
-        data[3]
+    refuse(lambda: data[3], r"1\.png cannot be read: No such file or directory")
+
+
+def test_verify_finds_damage_behind_the_header_and_counts_it(photos):
+    for number in (8, 9):
+        noise(photos / "bees" / f"{number}.png")
+        content = (photos / "bees" / f"{number}.png").read_bytes()
+        (photos / "bees" / f"{number}.png").write_bytes(content[: len(content) // 2])
+    assert len(image_folder(photos)) == 7  # the headers are whole
+    refuse(
+        lambda: image_folder(photos, verify=True), r"8\.png is a damaged image.* And 1 more such"
+    )

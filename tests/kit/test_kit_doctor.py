@@ -1,9 +1,12 @@
 """The doctor and the command line."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from toy_course import write_lesson
 
 from transferlab.kit import doctor
 
@@ -55,6 +58,54 @@ def test_it_says_which_sets_are_there(
     assert "hymenoptera" in line
 
 
+@pytest.mark.parametrize("build", ["file/x", "file", "/proc/x", "x" * 300])
+def test_a_build_folder_that_cannot_be_made_is_on_the_list(
+    command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build: str
+) -> None:
+    if build.startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("needs /proc")
+    for part in ("_computing", "_offline", "_room"):
+        monkeypatch.setattr(doctor, part, lambda: iter(()))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    code, output, _ = command("doctor", "--build", build)
+    assert code == 1
+    assert "cannot be written: " in output
+    assert output.splitlines()[-1].endswith("or name another folder with --build.")
+
+
+LIGHT = """
+import sys, types
+sys.modules["transferlab"] = package = types.ModuleType("transferlab")  # without its __init__
+package.__path__ = [sys.argv.pop(1)]
+from transferlab.kit.cli import app
+try:
+    app()
+finally:
+    print(*{"torch", "numpy", "nbformat", "papermill", "nbclient", "nbgrader"} & set(sys.modules))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], "Usage:"),
+        (["rnu"], "No such command 'rnu'"),
+        (["run", "--profil", "smoke"], "No such option: --profil"),
+        (["run", "99_none"], "no lesson matches '99_none'"),
+        (["run", "--course", "nowhere"], "there is no folder 'nowhere' here"),
+        (["run", "--jobs", "many"], "Invalid value for '--jobs'"),
+        (["release", "--help"], "Usage:"),
+    ],
+)
+def test_a_typo_is_answered_without_torch(tmp_path: Path, arguments, words) -> None:
+    write_lesson(tmp_path / "course", "01_a/01_one")
+    command = [sys.executable, "-c", LIGHT, str(Path(doctor.__file__).parents[1]), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert words in done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "", done.stdout  # nothing heavy was imported
+
+
 def test_help_teaches(command: Callable) -> None:
     code, output, _ = command("--help")
     assert code == 0
@@ -96,8 +147,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path | None, int | None
     "option", [("--steps", "100"), ("--seed", "1"), ("--device", "cuda"), ("--device", "auto")]
 )
 def test_other_weights_never_replace_the_shipped_ones(
-    command: Callable, asked: list, option: tuple[str, str]
+    command: Callable,
+    asked: list,
+    option: tuple[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     code, output, error = command("pretrain", "letters", *option)
     assert (code, output, asked) == (2, "", [])
     assert "--to must name a folder" in error

@@ -1,6 +1,9 @@
 """Student editions and bundles: nothing that gives an answer away."""
 
+import errno
+import os
 import re
+import shutil
 import tomllib
 import zipfile
 from collections.abc import Callable
@@ -165,20 +168,55 @@ def test_a_chapter_may_end_in_a_slash_and_counts_once(
 
 def test_what_editors_and_downloads_leave_behind_stays_out(house: Path) -> None:
     package = house / "transferlab"
-    kept = ("weights/letters.part.json", "kit/partly.py")
+    kept = ("weights/letters.json", "weights/letters.safetensors", "kit/partly.py")
+    kept += ("data/sets/real.toml", "kit/report.html", "kit/readme.md")
     left = (
         ".DS_Store",
         ".hidden.py",
         "train.py~",
         "weights/letters.safetensors.part",
         "kit/.ipynb_checkpoints/a-checkpoint.py",
+        "secrets.env",
+        "credentials.json",
+        "weights/credentials.json",
+        "data/marks.toml",
+        "notes.md",
     )
     for name in (*kept, *left):
         (package / name).parent.mkdir(parents=True, exist_ok=True)
         (package / name).write_text("pass")
-    names = release.write_bundle(["01_a"], Path("b.zip"), Path("course"), Path("solutions"))
+    (package / "system.py").symlink_to("/etc/hostname")
+    (package / "models").symlink_to(house / "solutions")
+    names, left_out = release.write_bundle(
+        ["01_a"], Path("b.zip"), Path("course"), Path("solutions")
+    )
+    assert left_out == sorted(f"transferlab/{name}" for name in (*left, "models", "system.py"))
     found = {name for name in names if name.startswith("transferlab/")}
     assert found == {"transferlab/train.py", *(f"transferlab/{name}" for name in kept)}
+
+
+def test_pictures_and_tables_that_a_lesson_names_go_in_and_nothing_else(
+    house: Path, command: Callable
+) -> None:
+    path = write_lesson(house / "course", "01_a/01_one", "x = 1")
+    text = (
+        "![a map](figures/map.png) [table](rows.csv) <img src='two%20words.svg'> [key](key.pem) "
+        "[up](../../secrets.csv) ![gone](gone.png) [web](https://example.org/a.png)"
+    )
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_markdown_cell(text))
+    nbformat.write(notebook, path)
+    chapter = house / "course/01_a"
+    (chapter / "figures").mkdir()
+    named = ("figures/map.png", "rows.csv", "two words.svg")
+    for name in (*named, "key.pem", "marks.csv", "../../secrets.csv"):
+        (chapter / name).write_text(name)
+    code, output, error = command("release", "01_a", "--to", "bundle.zip")
+    assert (code, error) == (0, "")
+    assert output.splitlines()[1:] == ["left out: course/01_a/key.pem, course/01_a/marks.csv"]
+    inside = {name for name in names_in(Path("bundle.zip")) if name.startswith("course/01_a/")}
+    lessons = ("01_one.ipynb", "exercises.ipynb")
+    assert inside == {f"course/01_a/{name}" for name in (*named, *lessons)}
 
 
 def test_a_course_in_a_hidden_folder_can_be_released(house: Path) -> None:
@@ -186,7 +224,7 @@ def test_a_course_in_a_hidden_folder_can_be_released(house: Path) -> None:
     hidden.mkdir()
     for name in ("course", "solutions", "transferlab", *release.TOP_FILES):
         (house / name).rename(hidden / name)
-    names = release.write_bundle(
+    names, _ = release.write_bundle(
         ["01_a"], Path("b.zip"), Path(".here/course"), Path(".here/solutions")
     )
     assert "transferlab/train.py" in names
@@ -203,6 +241,12 @@ def spoil(house: Path) -> None:
     student.write_text(student.read_text().replace("Write a function.", "Write it."))
 
 
+def link(house: Path) -> None:
+    """Let a lesson be a link to something outside."""
+    (house / "course/02_b/01_two.ipynb").rename(house / "solutions/elsewhere.ipynb")
+    (house / "course/02_b/01_two.ipynb").symlink_to(house / "solutions/elsewhere.ipynb")
+
+
 @pytest.mark.parametrize(
     ("prepare", "chapter", "sentence"),
     [
@@ -215,6 +259,13 @@ def spoil(house: Path) -> None:
             "01_a",
             "there is no folder 'course' here; change to the folder that holds it",
         ),
+        (lambda house: shutil.rmtree("solutions"), "01_a", "there is no folder 'solutions' here"),
+        (
+            lambda house: Path("solutions/01_a").rename("solutions/02_b"),
+            "01_a",
+            "solutions has no source of course/01_a/exercises.ipynb; without it nobody can check",
+        ),
+        (link, "02_b", "02_b/01_two.ipynb is reached by a symbolic link; expected the file itself"),
         (lambda house: None, "../course/01_a", "course has no chapter '../course/01_a'"),
         (lambda house: None, "", "course has no chapter ''"),
     ],
@@ -228,6 +279,49 @@ def test_a_bundle_is_refused_with_one_sentence(
     assert (code, output) == (2, "")
     assert sentence in error
     assert len(error.strip().splitlines()) == 1
+    assert sorted(path.name for path in house.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["release", "01_a", "--to", "LICENSE/b.zip"], "LICENSE/b.zip cannot be written: "),
+        (["release", "01_a", "--to", f"{'x' * 300}.zip"], "File name too long."),
+        (
+            ["release", "01_a", "--to", "b.zip", "--solutions", "nowhere"],
+            "no folder 'nowhere' here",
+        ),
+        (["exercises", "--solutions", "nowhere"], "there is no folder 'nowhere' here"),
+        (["exercises", "--course", "nowhere"], "name it with --course."),
+        (["exercises", "--course", "LICENSE"], "there is no folder 'LICENSE' here"),
+        (["ledger", "--build", "LICENSE/build"], "report.html cannot be written: Not a directory."),
+        (["ledger", "--course", "nowhere"], "there is no folder 'nowhere' here"),
+        (["pretrain", "letters", "--to", "LICENSE/w"], "letters.safetensors cannot be written: "),
+        (["pretrain", "letters", "--to", "x" * 300], "File name too long."),
+    ],
+)
+def test_what_cannot_be_written_or_found_is_said_before_the_work(
+    house: Path, command: Callable, monkeypatch: pytest.MonkeyPatch, arguments, sentence
+) -> None:
+    monkeypatch.setattr("transferlab.recipes.make_checkpoint", lambda *a, **b: pytest.fail("begun"))
+    before = sorted(path.name for path in house.iterdir())
+    code, output, error = command(*arguments)
+    assert (code, output) == (2, "")
+    assert sentence in error.splitlines()[-1]
+    assert sorted(path.name for path in house.iterdir()) == before
+
+
+def test_a_full_disk_leaves_no_half_bundle(
+    house: Path, command: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    before = sorted(path.name for path in house.iterdir())
+    monkeypatch.setattr(os, "fsync", full)
+    code, output, error = command("release", "01_a", "--to", "bundle.zip")
+    assert (code, output) == (2, "")
+    assert error == "bundle.zip cannot be read or written: No space left on device.\n"
     assert sorted(path.name for path in house.iterdir()) == before
 
 

@@ -148,6 +148,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 def test_the_memory_of_a_step_serves_the_next_one() -> None:
     def new_pages(more: dict[str, str]) -> int:
         command = [sys.executable, "-c", STEPS]
-        return int(subprocess.check_output(command, env={**os.environ, **more}, text=True))
+        environment = {**os.environ, **more}
+        runs = [subprocess.check_output(command, env=environment, text=True) for _ in range(3)]
+        return sum(map(int, runs))  # one run in ten takes three times as many
 
-    assert new_pages(kernel.environment()) < 1000 < new_pages({})
+    assert 2 * new_pages(kernel.environment()) < new_pages({})

@@ -87,8 +87,9 @@ def test_the_overview_goes_into_the_bundle(course: Path) -> None:
     root = course.parent
     for name in ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile"):
         (root / name).write_text("")
+    (root / "solutions").mkdir(exist_ok=True)
     (root / "transferlab").mkdir()
-    names = write_bundle(["01_a"], root / "bundle.zip", course, root / "solutions")
+    names, _ = write_bundle(["01_a"], root / "bundle.zip", course, root / "solutions")
     assert "course/01_a/00_overview.ipynb" in names
 
 

@@ -1,22 +1,25 @@
 """Running lessons: what is measured, what is reported, and what happens when one goes wrong."""
 
+import errno
 import json
 import os
-import signal
-import subprocess
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 import psutil
 import pytest
+from nbformat import v4
 from toy_course import write_lesson
 
-from transferlab.kit import run
+from transferlab.kit import execute, run
 from transferlab.kit.lessons import find_lessons
 from transferlab.kit.progress import cores_used
+from transferlab.kit.report import Report
 from transferlab.kit.results import LIMITS, Result
 
 PNG = (
@@ -58,7 +61,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Toy]:
     course = folder / "course"
     write_lesson(course, "01_a/01_good", FIGURE, CLAIM, SURROUNDINGS, title="A good one")
     write_lesson(course, "01_a/02_fails", "x = 1", "raise ValueError('first\\nno such luck')")
-    write_lesson(course, "01_a/03_dies", "import os\nos._exit(1)")
+    write_lesson(course, "01_a/03_dies", "import os\nos._exit(3)")
     write_lesson(course, "02_b/01_network", NETWORK)
     pages: list[str] = []
 
@@ -110,8 +113,26 @@ def test_a_failing_lesson_names_the_cell_and_the_last_line(toy: Toy) -> None:
 
 
 def test_a_dead_kernel_is_said_and_the_others_go_on(toy: Toy) -> None:
-    assert toy.results["01_a/03_dies"].error.startswith("the kernel died in code cell 2;")
+    said = toy.results["01_a/03_dies"].error
+    assert said == "the kernel ended in code cell 2 with exit code 3."
     assert all(result.done for result in toy.results.values())
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (1, "with exit code 1"),
+        (-11, "by signal 11"),
+        (-9, "by signal 9; the usual cause is a lack of memory"),
+        (137, "with exit code 137; the usual cause is a lack of memory"),
+        (None, "without an exit code"),
+    ],
+)
+def test_only_a_kill_hints_at_memory(
+    monkeypatch: pytest.MonkeyPatch, code: int | None, words: str
+) -> None:
+    monkeypatch.setattr(execute.RememberingManager, "exit_code", code)
+    assert execute.how_it_ended() == words
 
 
 def test_a_lesson_that_leaves_the_machine_fails(toy: Toy) -> None:
@@ -187,33 +208,6 @@ def test_a_lesson_that_hangs_is_ended(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "ended after 5 s" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_a_termination_end_everything(tmp_path: Path, ending: signal.Signals) -> None:
-    write_lesson(tmp_path / "course", "01_a/01_hangs", "import time\ntime.sleep(600)")
-    command = [sys.executable, "-c", "from transferlab.kit.cli import app; app()", "run"]
-    process = subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        # a shell starts background jobs, and so perhaps these tests, deaf to Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    assert process.stdout.readline() == "start  01_a/01_hangs\n"
-    deadline = time.monotonic() + 60
-    while len(family := psutil.Process(process.pid).children(recursive=True)) < 2:
-        assert time.monotonic() < deadline, "no kernel was started"
-        time.sleep(0.1)
-    process.send_signal(ending)
-    assert process.wait(timeout=30) != 0
-    process.stdout.close()
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert not alive
-    page = (tmp_path / "build" / "class" / "report.html").read_text(encoding="utf-8")
-    assert "1 stopped" in page
-    assert 'http-equiv="refresh"' not in page
-
-
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -236,6 +230,94 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(
     assert sentence in error
     assert len(error.strip().splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["course"]
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (("--build", "file/x"), "cannot be written: Not a directory."),
+        (("--build", "x" * 300), "File name too long."),
+        (("--course", "x" * 300), "File name too long."),
+        (("--build", "/proc/x"), "/proc/x/class/report.html cannot be written: "),
+    ],
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_the_run(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option, sentence
+) -> None:
+    if option[1].startswith("/proc") and not Path("/proc/self").exists():
+        pytest.skip("needs /proc")
+    write_lesson(tmp_path / "course", "01_a/01_good", "x = 1")
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    code, output, error = command("run", *option)
+    assert (code, output) == (2, "")
+    assert sentence in error.splitlines()[-1]
+
+
+def test_a_disk_that_fills_up_ends_in_a_sentence(
+    command: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_lesson(tmp_path / "course", "01_a/01_good", "x = 1")
+    monkeypatch.chdir(tmp_path)
+    write, calls = os.fsync, []
+
+    def full(number: int) -> None:
+        calls.append(number)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    code, _, error = command("run")
+    assert code == 2
+    assert error.splitlines()[-1].endswith("cannot be written: No space left on device.")
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_a_page_of_50_mb_says_what_it_left_out(tmp_path: Path) -> None:
+    long = v4.new_output("stream", text="x" * 50_000_000)
+    table = v4.new_output(
+        "display_data", {"text/html": "<b>" * 20_000_000, "text/plain": "a table"}
+    )
+    trace = v4.new_output("error", ename="E", evalue="", traceback=["y" * 30_000_000] * 2)
+    short = v4.new_output("stream", text="a short one")
+    cells = [v4.new_code_cell("x", outputs=[long, table, trace, short])]
+    path = tmp_path / "class" / "executed.ipynb"
+    path.parent.mkdir()
+    nbformat.write(v4.new_notebook(cells=cells), path)
+    lesson = run.Lesson(path, "executed", "A long one")
+    result = Result(lesson, LIMITS["class"], "ok", notebook=path)
+    Report(tmp_path / "class", "class", "cpu").write([result])
+    page = path.with_suffix(".html").read_text(encoding="utf-8")
+    assert len(page) < 500_000
+    assert "… 49,950,000 more characters were left out of this page." in page
+    assert "… 60,000,000 characters of text/html were left out of this page." in page
+    assert "… 59,950,001 more characters were left out" in page
+    assert "a table" in page and "a short one" in page
+
+
+def test_an_output_that_makes_no_page_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Report, "_write_lesson", lambda self, result: 1 / 0)
+    path = write_lesson(tmp_path, "01_a/01_good")
+    result = Result(run.Lesson(path, "01_a/01_good", "t"), LIMITS["class"], "ok", notebook=path)
+    Report(tmp_path, "class", "cpu").write([result])
+    assert result.error == "its page could not be made: ZeroDivisionError: division by zero"
+    assert result.error in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_of_a_run_says_when_it_was_written_and_is_kept_up_to_date(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert re.search(r"Was running at \d\d:\d\d:\d\d\. While it runs, this", toy.pages[0])
+    assert "Was running" not in toy.pages[-1]
+    monkeypatch.setattr(run, "HEARTBEAT", 0.2)
+    write, written = Report.write, []
+    monkeypatch.setattr(Report, "write", lambda *a: (written.append(1), write(*a)))
+    write_lesson(tmp_path / "course", "01_a/01_slow", "import time\ntime.sleep(1)")
+    run.run_lessons(find_lessons(tmp_path / "course"), "smoke", build=tmp_path / "build")
+    assert len(written) > 5  # without a heartbeat: three
 
 
 def test_over_the_budget_is_slow_and_not_failed(tmp_path: Path) -> None:

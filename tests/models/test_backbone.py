@@ -1,12 +1,16 @@
 """A backbone checks what it is fed, and normalises once."""
 
 import copy
+import re
 
 import pytest
 import torch
+import torchvision
+from PIL import Image
+from torch import nn
 
-from transferlab import InputError, load_backbone
-from transferlab.data import batches, digits
+from transferlab import InputError, checks, data, load_backbone, models
+from transferlab.data import MemoryDataset, batches, digits
 from transferlab.models import (
     Normalize,
     mlp,
@@ -59,8 +63,75 @@ def test_a_wrong_size_gets_one_sentence(shape):
     with pytest.raises(InputError) as caught:
         small_cnn()(torch.rand(2, *shape))
     text = str(caught.value)
-    assert f"small_cnn expects images of shape (1, 8, 8); found {shape}" in text
-    assert "size=" in text and "\n" not in text
+    assert f"small_cnn expects inputs of shape (N, 1, 8, 8); found (2, {str(shape)[1:]}" in text
+    assert "\n" not in text
+
+
+GREY = MemoryDataset(torch.rand(4, 1, 8, 8), [0, 1, 0, 1], ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    ("build", "x", "advice", "follow"),
+    [
+        (small_cnn, torch.rand(1, 8, 8), "x[None]", lambda m, x: m(x[None])),
+        (
+            resnet20,
+            torch.rand(2, 32, 32, 3),
+            "x.permute(0, 3, 1, 2)",
+            lambda m, x: m(x.permute(0, 3, 1, 2)),
+        ),
+        (
+            resnet20,
+            torch.rand(2, 1, 32, 32),
+            "x.repeat(1, 3, 1, 1)",
+            lambda m, x: m(x.repeat(1, 3, 1, 1)),
+        ),
+        (
+            small_cnn,
+            torch.randint(256, (2, 3, 8, 8)).byte(),
+            "torchvision.transforms.functional.rgb_to_grayscale(x)",
+            lambda m, x: m(torchvision.transforms.functional.rgb_to_grayscale(x)),
+        ),
+        (
+            small_cnn,
+            torch.rand(2, 784),
+            "models.mlp(num_classes, shape=784)",
+            lambda m, x: models.mlp(2, shape=784)(x),
+        ),
+        (
+            lambda: small_cnn(2, (1, 16, 16)),
+            GREY.x,
+            "data.resize(dataset, 16)",
+            lambda m, x: m(data.resize(GREY, 16).x),
+        ),
+    ],
+)
+def test_the_advice_for_a_wrong_shape_works_when_followed(build, x, advice, follow):
+    model = build()
+    with pytest.raises(InputError, match=re.escape(advice)):
+        model(x)
+    assert len(follow(model, x)) >= 1
+
+
+@pytest.mark.parametrize("build", [small_cnn, resnet20])
+def test_a_photo_transformed_by_the_model_fits_the_model(build):
+    photo = Image.new("RGB", (50, 40), (255, 0, 0))
+    model = build().eval()
+    x = model.transform(photo)
+    assert x.dtype == torch.uint8 and tuple(x.shape) == model.shape
+    assert torch.equal(model(x[None]), model(x[None].float() / 255))
+
+
+def test_a_table_has_no_photos():
+    model = mlp(3, 30)
+    assert model.shape == (30,) and model.transform is None
+    assert model(torch.rand(2, 30)).shape == (2, 3)
+
+
+def test_the_centre_of_a_photo_is_kept():
+    photo = Image.new("RGB", (48, 16), (0, 0, 255))
+    photo.paste((255, 0, 0), (16, 0, 32, 16))
+    assert (small_cnn(2, (3, 8, 8)).transform(photo).float().mean((1, 2))[0]) > 200
 
 
 def test_a_second_normalisation_is_noticed():
@@ -116,12 +187,23 @@ def test_a_backbone_is_an_ordinary_module():
     assert model(x).shape == (16, 10)
 
 
-def test_the_range_of_pixels_is_checked_until_it_was_right():
+def test_the_range_of_pixels_is_checked_in_every_call():
     model, raw = load_backbone("resnet20", num_classes=2, seed=0), 255 * torch.rand(2, 3, 32, 32)
-    for _ in range(2):  # whoever runs the cell again must be told again
+    for _ in range(2):
         with pytest.raises(InputError, match=r"expects pixels in 0..1"):
             model(raw)
+        model(raw / 255)
+
+
+def test_a_gpu_notes_strange_pixels_and_says_so_when_asked(each_device):
+    model = resnet20().to(each_device)
+    checks.check_pixels_seen(model)  # nothing seen yet
+    raw = 255 * torch.rand(2, 3, 32, 32, device=each_device)
+    with pytest.raises(InputError, match=r"expects pixels in 0..1; found"):
+        model(raw)
+        checks.check_pixels_seen(nn.Sequential(model))
     model(raw / 255)
+    checks.check_pixels_seen(nn.Sequential(model))
 
 
 def test_a_network_for_colour_refuses_grey_images_in_a_sentence():

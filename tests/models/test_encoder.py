@@ -28,7 +28,7 @@ def test_it_holds_the_backbones_own_layers_and_no_head():
 
 
 def test_images_of_another_size_get_the_backbones_sentence():
-    with pytest.raises(InputError, match=r"small_cnn expects images of shape \(1, 8, 8\)"):
+    with pytest.raises(InputError, match=r"small_cnn expects inputs of shape \(N, 1, 8, 8\)"):
         Encoder(small_cnn(3))(torch.rand(2, 1, 9, 9))
 
 

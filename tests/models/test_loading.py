@@ -15,7 +15,7 @@ from torch import nn
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, image_folder, in_memory, labels, load
 from transferlab.metrics import evaluate
-from transferlab.models import read_weights, save_weights, small_cnn
+from transferlab.models import card, read_weights, save_weights, small_cnn
 from transferlab.models.loading import OWN
 from transferlab.models.torchvision_models import _version, torchvision_names
 
@@ -302,6 +302,73 @@ def test_a_wrong_argument_gets_one_sentence(arguments, sentence):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("resnet 50", "resnet50"),
+        ("ResNet-18", "resnet18"),
+        ("smal_cnn", "small_cnn"),
+        ("mobilenetv2", "mobilenet_v2"),
+    ],
+)
+def test_the_name_that_may_have_been_meant_works(name, meant):
+    with pytest.raises(InputError, match=r"is unknown; expected mlp.*Did you mean '") as caught:
+        load_backbone(name, num_classes=2)
+    advised = str(caught.value).partition("Did you mean ")[2].strip("'?")
+    assert advised == meant
+    assert load_backbone(advised, num_classes=2).num_classes == 2
+
+
+@pytest.mark.parametrize("name", [None, 18, "", "zzz"])
+def test_what_is_like_no_name_gets_no_guess(name):
+    with pytest.raises(InputError, match=r"is unknown; expected mlp.*such as 'resnet50'\.$"):
+        load_backbone(name, num_classes=2)
+
+
+def test_what_is_advised_for_arguments_works(tmp_path):
+    with pytest.raises(InputError, match="no head yet; give num_classes="):
+        load_backbone("small_cnn")
+    assert load_backbone("small_cnn", num_classes=2).num_classes == 2
+    squeezenet = randomised("squeezenet1_1")
+    torch.save(squeezenet.state_dict(), tmp_path / "s.pt")
+    with pytest.raises(InputError, match=r"head is a convolution; give num_classes= for a new one"):
+        load_backbone("squeezenet1_1", tmp_path / "s.pt")
+    assert load_backbone("squeezenet1_1", tmp_path / "s.pt", num_classes=2).num_classes == 2
+    with pytest.raises(InputError, match="shipped are ") as caught:
+        load_backbone("small_cnn", "leters")
+    for name in str(caught.value).partition("shipped are ")[2].rstrip(".").split(", "):
+        assert load_backbone(card(name)["architecture"], name).weights == name
+
+
+@pytest.mark.parametrize("prefix", ["model.", "module.model.", "backbone.", "net.encoder."])
+@pytest.mark.parametrize("name", ["small_cnn", "resnet18"])
+def test_the_prefixes_of_other_libraries_are_removed(tmp_path, prefix, name):
+    """Lightning's checkpoints are like this, for networks of ours and of torchvision."""
+    network = (
+        small_cnn(3, (1, 32, 32)).eval() if name == "small_cnn" else randomised(name, num_classes=3)
+    )
+    state = {prefix + key: tensor for key, tensor in network.state_dict().items()}
+    torch.save({"epoch": 3, "state_dict": state, "optimizer_states": []}, tmp_path / "w.ckpt")
+    assert read_weights(tmp_path / "w.ckpt").keys() == {
+        key.removeprefix("module.") for key in state
+    }
+    model = load_backbone(name, tmp_path / "w.ckpt", size=32).eval()
+    x = torch.rand(2, *model.shape)
+    assert torch.equal(model(x), network(model.normalize(x)))
+
+
+def test_a_folder_is_no_file_of_weights(tmp_path):
+    with pytest.raises(InputError, match="is a folder; expected a file of weights"):
+        load_backbone("small_cnn", tmp_path)
+
+
+def test_the_hash_of_a_shipped_checkpoint_can_be_given():
+    sha256 = card("letters")["sha256"]
+    assert load_backbone("small_cnn", "letters", sha256=sha256).weights == "letters"
+    with pytest.raises(InputError, match="damaged or altered"):
+        load_backbone("small_cnn", "letters", sha256="0" * 64)
+
+
 def test_weights_of_another_architecture_are_refused(tmp_path):
     path = write(randomised("resnet18"), tmp_path / "resnet18.pth")
     sentence = r"resnet18-\w+\.pth belongs to another architecture: \d+ tensors are missing.*such"
@@ -415,6 +482,37 @@ class TestNote:
     def test_size_of_our_own_network(self, tmp_path):
         save_weights(small_cnn(3, (1, 12, 12)), tmp_path / "mine.safetensors")
         assert load_backbone("small_cnn", tmp_path / "mine.safetensors").shape == (1, 12, 12)
+
+    @pytest.mark.parametrize("name", ["small_cnn", "resnet18"])
+    @pytest.mark.parametrize("classes", [["ant", "bee", "Käfer"], None])
+    def test_names_of_classes_and_columns(self, tmp_path, name, classes):
+        model = load_backbone(name, num_classes=3, size=32)
+        model.classes, model.columns = classes, ["pixel 1", "pixel 2"]
+        save_weights(model, tmp_path / "mine.safetensors")
+        again = load_backbone(name, tmp_path / "mine.safetensors")
+        assert again.classes == classes
+        assert again.columns == ["pixel 1", "pixel 2"]
+        other = load_backbone(name, tmp_path / "mine.safetensors", num_classes=3)
+        assert other.classes is None  # the outputs of a new head have no names
+        assert other.columns == ["pixel 1", "pixel 2"]
+
+    def test_names_that_are_no_texts_are_not_saved(self, tmp_path):
+        model = small_cnn(2)
+        model.classes = [0, 1]
+        with pytest.raises(InputError, match=r"classes=\[0, 1\]; expected list of str or NoneType"):
+            save_weights(model, tmp_path / "mine.safetensors")
+        assert not list(tmp_path.iterdir())
+
+    def test_files_from_before_these_entries(self):
+        model = load_backbone("small_cnn", "letters")
+        assert model.classes is None and model.columns is None
+
+    def test_an_unknown_preprocessing_is_refused(self, tmp_path):
+        model = load_backbone("resnet18", num_classes=2, size=32)
+        model.transform = dataclasses.replace(model.transform, version="IMAGENET1K_V9")
+        save_weights(model, tmp_path / "mine.safetensors")
+        with pytest.raises(InputError, match=r"preprocessing of 'IMAGENET1K_V9'.* IMAGENET1K_V1"):
+            load_backbone("resnet18", tmp_path / "mine.safetensors")
 
     def test_missing_normalisation_has_to_be_said_again(self, tmp_path):
         model = load_backbone("resnet20", num_classes=2, normalize=False)

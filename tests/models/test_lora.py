@@ -1,10 +1,11 @@
 """LoRA: nothing changes at first, little learns, and what has learned is saved whole."""
 
 import copy
+import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 
@@ -21,6 +22,9 @@ from transferlab.models import (
     save_lora,
     save_weights,
 )
+from transferlab.models.weights import read_note
+
+A = ".parametrizations.weight.0.A"
 
 
 @pytest.fixture
@@ -263,6 +267,64 @@ def test_a_merged_network_is_saved_and_read_as_any_other(shots, tmp_path):
     assert torch.equal(again.eval()(shots.x), model.eval()(shots.x))
 
 
+# ---- layers that share a weight ------------------------------------------------------------------
+
+
+def tied() -> Backbone:
+    torch.manual_seed(0)
+    layers = nn.Flatten(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.Linear(6, 6)
+    model = Backbone(nn.Sequential(*layers), 6, 2, shape=(1, 2, 3), name="tied").double()
+    model.features[3].weight = model.features[1].weight
+    freeze(model)
+    return model.eval()
+
+
+def test_a_shared_weight_has_one_pair_of_matrices_and_is_merged_once():
+    model, x = tied(), torch.rand(5, 1, 2, 3, dtype=torch.float64)
+    before = model(x)
+    add_lora(model, rank=2, alpha=4)
+    assert torch.equal(model(x), before)
+    assert sum(p.numel() for n, p in model.named_parameters() if n[-2:] in (".A", ".B")) == 2 * 24
+    changed = moved(model)(x)
+    assert (changed - before).abs().max() > 1e-3
+    lora = model.features[1].parametrizations.weight[0]
+    wanted = model.features[1].parametrizations.weight.original + 2 * lora.B @ lora.A
+    merge_lora(model)
+    assert model.features[1].weight is model.features[3].weight
+    torch.testing.assert_close(model.features[1].weight, wanted, rtol=0, atol=1e-14)
+    torch.testing.assert_close(model(x), changed, rtol=0, atol=1e-12)
+
+
+def test_the_matrices_of_a_shared_weight_are_saved_and_read_again(tmp_path):
+    model, again = tied(), tied()
+    add_lora(model, rank=2, alpha=4)
+    x = torch.rand(5, 1, 2, 3, dtype=torch.float64)
+    wanted = moved(model)(x)
+    save_lora(model, tmp_path / "task.safetensors")
+    assert not [n for n in load_file(tmp_path / "task.safetensors") if "original" in n]
+    load_lora(again, tmp_path / "task.safetensors")
+    assert torch.equal(again(x), wanted)
+    merge_lora(again)
+    torch.testing.assert_close(again(x), wanted, rtol=0, atol=1e-12)
+
+
+def test_matrices_for_one_of_two_layers_that_share_are_refused():
+    model, x = tied(), torch.rand(5, 1, 2, 3, dtype=torch.float64)
+    before = model(x)
+    sentence = (
+        r"features\.1 and features\.3 share a weight, and features\.3 gets no matrices; choose"
+    )
+    with pytest.raises(InputError, match=sentence):
+        add_lora(model, 2, 4, layers=["1", "4"])
+    assert not has_lora(model) and torch.equal(model(x), before)
+    for layers in (["1", "3"], ["4"]):  # as advised: both, or neither
+        model = tied()
+        add_lora(model, 2, 4, layers=layers)
+        changed = moved(model)(x)
+        merge_lora(model)
+        torch.testing.assert_close(model(x), changed, rtol=0, atol=1e-12)
+
+
 # ---- saving --------------------------------------------------------------------------------------
 
 
@@ -353,6 +415,51 @@ def test_another_normalisation_is_another_base(tmp_path):
     freeze(raw)
     with pytest.raises(InputError, match="was trained on other weights"):
         load_lora(raw, tmp_path / "task.safetensors")
+
+
+def test_the_names_of_the_classes_belong_to_the_task(tmp_path):
+    model = adapted()
+    model.classes = list("abcdefghij")
+    save_lora(model, tmp_path / "task.safetensors")
+    again = cnn(num_classes=3)
+    freeze(again)
+    load_lora(again, tmp_path / "task.safetensors")
+    assert again.classes == list("abcdefghij")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda m: m.pop("features.block1.bn.running_mean"),
+            "its tensors are not those of one LoRA",
+        ),
+        (lambda m: m.update(x=torch.zeros(1)), "its tensors are not those of one LoRA"),
+        (lambda m: m.update({"head.bias": torch.zeros(3)}), "are not those of one LoRA"),
+        (lambda m: m.pop("head.weight"), "holds no head"),
+        (lambda m: [m.pop(n) for n in list(m) if n.endswith(".A")], "rank=0, alpha=8: expected"),
+        (
+            lambda m: m.update({n: t[:2] for n, t in m.items() if n.endswith("block3.conv" + A)}),
+            "its tensors are not those of one LoRA",
+        ),
+        (lambda m: m.update({"features.x" + A: torch.zeros(3, 4)}), "layers has 'features.x'"),
+        (lambda m: m.update({n: t * torch.inf for n, t in m.items()}), "NaN, infinite or too"),
+    ],
+)
+def test_tensors_that_are_not_one_lora_change_nothing(tmp_path, change, sentence):
+    model, file = adapted(), tmp_path / "task.safetensors"
+    save_lora(model, file)
+    matrices, note = load_file(file), read_note(file)
+    del note["sha256"]
+    change(matrices)
+    save_file(matrices, file, metadata={"transferlab": json.dumps(note)})
+    plain = cnn(num_classes=3)
+    freeze(plain)
+    before = copy.deepcopy(plain.state_dict())
+    with pytest.raises(InputError, match=sentence):
+        load_lora(plain, file)
+    assert not has_lora(plain)
+    assert all(torch.equal(before[name], t) for name, t in plain.state_dict().items())
 
 
 def test_foreign_cut_and_altered_files_are_refused(shots, tmp_path):

@@ -1,8 +1,11 @@
 """Weights are checked before they are believed: hash, format, keys, shapes; and no code runs."""
 
 import os
+import re
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import safetensors.torch
 import torch
@@ -10,7 +13,7 @@ from torch import nn
 
 from transferlab import InputError
 from transferlab.models import card, read_weights, shipped, small_cnn
-from transferlab.models.weights import SHIPPED, load_into, sha256
+from transferlab.models.weights import KEYS, SHIPPED, load_into, sha256
 
 STATE = {"layer.weight": torch.arange(6.0).view(2, 3), "layer.bias": torch.tensor([1.0, -1.0])}
 
@@ -38,7 +41,7 @@ def test_what_is_written_is_read(tmp_path, name):
     assert same(read_weights(write(tmp_path / name)))
 
 
-@pytest.mark.parametrize("key", ["state_dict", "model"])
+@pytest.mark.parametrize("key", KEYS)
 def test_a_state_dict_inside_a_checkpoint_is_unpacked(tmp_path, key):
     path = write(tmp_path / "w.pth", {"epoch": 3, key: STATE, "best": 0.9})
     assert same(read_weights(path))
@@ -65,6 +68,7 @@ def test_the_hash_is_compared(tmp_path):
     path = write(tmp_path / "w.pth")
     digest = sha256(path)
     assert same(read_weights(path, digest))
+    assert same(read_weights(path, digest.upper()))
     refuse(lambda: read_weights(path, "0" * 64), rf"w\.pth is damaged or altered.*{digest}; exp")
     right, wrong = tmp_path / f"net-{digest[:8]}.pth", tmp_path / "net-deadbeef.pth"
     for copy in (right, wrong):
@@ -118,19 +122,83 @@ def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(tmp_path, new_
     assert trace.exists()
 
 
+ITSELF: dict = {}
+ITSELF["model"] = ITSELF
+
+
 @pytest.mark.parametrize(
-    "content",
-    [{}, [torch.zeros(1)], {"epoch": 3}, {"w": 1.0}, {1: torch.zeros(1)}, torch.zeros(3)],
-    ids=["nothing", "list", "numbers", "floats", "no names", "a tensor"],
+    ("content", "held"),
+    [
+        ({}, r"no names \(dict\)"),
+        ([torch.zeros(1)], r"no names \(list\)"),
+        (None, r"no names \(NoneType\)"),
+        (torch.zeros(3), r"no names \(Tensor\)"),
+        ({"epoch": 3}, "'epoch'"),
+        ({"w": 1.0}, "'w'"),
+        ({1: torch.zeros(1)}, "1"),
+        ({**STATE, "epoch": 3}, "'epoch', 'layer.weight', 'layer.bias'"),
+        ({**STATE, b"x": torch.zeros(1)}, "'layer.weight', 'layer.bias', b'x'"),
+        ({"epoch": 1, "optimizer": {}, "generator": STATE}, "'epoch', 'optimizer', 'generator'"),
+        ({"model": "resnet18"}, "'model'"),
+        ({"a": {"b": STATE}}, "'a'"),
+        (ITSELF, "'model'"),
+    ],
 )
-def test_a_file_without_a_state_dict_is_named(tmp_path, content):
+def test_a_file_without_a_state_dict_says_what_it_holds(tmp_path, content, held):
     path = write(tmp_path / "w.pth", content)
-    refuse(lambda: read_weights(path), r"w\.pth holds no state dict; expected names with one")
+    sentence = rf"w\.pth holds {held}; expected a state dict.*alone or under one of state_dict, mod"
+    refuse(lambda: read_weights(path), sentence)
 
 
-def test_a_whole_pickled_model_is_refused(tmp_path):
-    path = write(tmp_path / "w.pth", nn.Linear(2, 2))
-    refuse(lambda: read_weights(path), r"expected a state dict, saved with torch\.save\(model\.st")
+def test_what_is_advised_for_such_a_file_works(tmp_path):
+    path = write(tmp_path / "checkpoint.pt", {"epoch": 1, "generator": STATE})
+    with pytest.raises(InputError, match="alone or under one of") as caught:
+        read_weights(path)
+    alone = torch.load(path, weights_only=True)["generator"]
+    assert same(read_weights(write(tmp_path / "alone.pt", alone)))
+    for key in str(caught.value).partition("one of ")[2].rstrip(".").split(", "):
+        assert same(read_weights(write(tmp_path / "under.pt", {key: alone, "epoch": 1})))
+
+
+def test_a_configuration_of_the_same_name_does_not_hide_the_weights(tmp_path):
+    path = write(tmp_path / "w.pth", {"model": {"name": "net"}, "weights": {"net": STATE}})
+    assert same(read_weights(path))
+
+
+@pytest.mark.parametrize("kind", ["zip", "legacy", "script", "checkpoint"])
+def test_the_line_that_is_advised_for_a_whole_model_works(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    model = nn.Sequential()
+    model.add_module("layer", nn.Linear(3, 2))
+    model.load_state_dict(STATE)
+    if kind == "script":
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch would rather have torch.export
+            torch.jit.script(model).save("w.pth")
+    elif kind == "checkpoint":  # NumPy's number is more than tensors
+        torch.save({"state_dict": STATE, "best": np.float64(0.9)}, "w.pth")
+    else:
+        torch.save(model, "w.pth", _use_new_zipfile_serialization=kind == "zip")
+    with pytest.raises(InputError, match=r"could run code.*run this where it was made") as caught:
+        read_weights("w.pth")
+    line = re.search(r"torch\.save\(torch\.load\(.*'weights\.pt'\)", str(caught.value)).group()
+    instead = re.search(r"with (\[.*\]) instead of (.*)\.$", str(caught.value))
+    if kind == "checkpoint":
+        line = line.replace(instead.group(2), instead.group(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch would rather have torch.jit.load
+        exec(line, {"torch": torch})
+    assert same(read_weights("weights.pt"))
+
+
+def test_a_prefix_that_not_all_names_have_is_part_of_the_names(tmp_path):
+    state = {"module.weight": torch.ones(1), "weight": torch.zeros(1)}
+    found = read_weights(write(tmp_path / "w.pth", state))
+    assert found.keys() == state.keys() and found["weight"].item() == 0
+
+
+def test_a_folder_is_named(tmp_path):
+    refuse(lambda: read_weights(tmp_path), "is a folder; expected a file of weights")
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -9,8 +9,9 @@ import hashlib
 import inspect
 import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -52,26 +53,45 @@ MARKUP = re.compile(r"`+|\*+|,? ?\[\d+\]_?")
 SENTENCE = re.compile(r"[A-Z][A-Za-z ,.;:?!()'\"-]+[.?!]")
 # A passage that names a package would give its label away.
 NAMES = re.compile(r"python|matplotlib|pyplot|numpy|scipy|scikit|skimage|sklearn|torch", re.I)
-TOKEN = re.compile(r"[a-z]+|[.,;:?!]")
+TOKEN = re.compile(r"[a-z]+|[.,;:?!]")  # of plain English, in lower case
+MARKS = ".,;:?!。、।؟،؛"
+# Scripts without spaces, by how the names of their characters begin: each character is a token.
+SPACELESS = ("CJK", "HIRAGANA", "KATAKANA", "THAI", "LAO", "KHMER", "MYANMAR", "TIBETAN")
+MOST_EMPTY = 0.05  # share of texts without a known word
 
 
 @dataclass(frozen=True)
 class Texts:
-    """Passages of text with labels.
+    """Passages of text with labels; your own too: Texts(["Good.", "Bad."], [1, 0], ["no", "yes"]).
 
     Attributes:
         texts: the passages, N strings.
-        y: their labels, shape (N,).
-        classes: the name of each label: the package that the text is from.
+        y: their labels, integers, shape (N,).
+        classes: the name of each label, such as the package that the text is from.
         name: what the set is called in messages.
         missing: packages that are not installed, so that their class is left out.
     """
 
-    texts: list[str]
+    texts: Sequence[str]
     y: Tensor
-    classes: list[str]
-    name: str
-    missing: list[str]
+    classes: Sequence[str]
+    name: str = "texts"
+    missing: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        texts = _checked(self.texts, self.name)
+        try:
+            y = torch.as_tensor(self.y)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"{self.name}: y is {self.y!r:.40}; expected integers, each the number of a name "
+                "in classes."
+            ) from error
+        # Labels are checked as those of every data set.
+        checked = MemoryDataset(torch.arange(len(texts)), y, self.classes, self.name)
+        kept = {"texts": texts, "y": checked.y, "classes": checked.classes}
+        for name, value in kept.items():
+            object.__setattr__(self, name, value)  # the class is frozen
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -79,6 +99,15 @@ class Texts:
     def __repr__(self) -> str:
         absent = f" (not installed: {', '.join(self.missing)})" if self.missing else ""
         return f"{self.name}: {len(self):,} texts, {len(self.classes)} classes{absent}"
+
+
+def _checked(texts: Sequence[str], name: str) -> list[str]:
+    if isinstance(texts, str | Texts):
+        raise InputError(f"{name}: found one {type(texts).__name__}; expected a list of texts.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise InputError(f"{name}: text {i} is {text!r}; expected a str.")
+    return list(texts)
 
 
 def docstrings(part: str = "train", per_class: int | None = None) -> Texts:
@@ -219,25 +248,71 @@ def runs(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + RUN]) for i in range(max(1, len(words) - RUN + 1))}
 
 
-def vocabulary(texts: Sequence[str], size: int = 4096) -> list[str]:
+def tokens(text: str) -> list[str]:
+    """Return words, in lower case, and punctuation marks; digits and other signs are dropped.
+
+    A word is a run of letters with their combining marks (accents, vowel signs). In scripts without
+    spaces, such as Chinese and Thai, each letter is a token.
+    """
+    if text.isascii():
+        return TOKEN.findall(text.lower())
+    found: list[str] = []
+    previous = ""
+    for character in unicodedata.normalize("NFKC", text).casefold():
+        kind = _kind(character)
+        if (kind == "combining" and previous) or kind == previous == "letter":
+            found[-1] += character
+        elif kind in ("letter", "spaceless", "mark"):
+            found.append(character)
+        if kind not in ("combining", "invisible"):
+            previous = "" if kind == "mark" else kind
+    return found
+
+
+@functools.cache
+def _kind(character: str) -> str:
+    """Return what a character is to `tokens`; "" for what separates words."""
+    if character in MARKS:
+        return "mark"
+    category = unicodedata.category(character)
+    if category[0] == "L":
+        name = unicodedata.name(character, "")
+        return "spaceless" if name.startswith(SPACELESS) else "letter"
+    return {"M": "combining", "C": "invisible" if category == "Cf" else ""}.get(category[0], "")
+
+
+Tokenizer = Callable[[str], list[str]]
+
+
+def vocabulary(texts: Sequence[str], size: int = 4096, tokenize: Tokenizer = tokens) -> list[str]:
     """Return the three special words, and the most frequent words of the training texts.
 
-    A word is a run of letters, in lower case, or a punctuation mark. Its position in the list is
-    its number in `encode`: 0 for padding, 1 for every unknown word, 2 for a masked word.
+    The position of a word in the list is its number in `encode`: 0 for padding, 1 for every unknown
+    word, 2 for a masked word.
+
+    Args:
+        texts: of the training only.
+        size: how many words at most, the special ones included.
+        tokenize: cuts a text into words; see `tokens`.
     """
     if size <= len(SPECIAL):
         raise InputError(f"vocabulary: size={size}; expected at least {len(SPECIAL) + 1}.")
-    counts = Counter(token for text in texts for token in TOKEN.findall(text.lower()))
+    counts = Counter(
+        token for text in _checked(texts, "vocabulary") for token in _cut(text, tokenize)
+    )
     frequent = sorted(counts, key=lambda token: (-counts[token], token))  # ties by alphabet
     return [*SPECIAL, *frequent[: size - len(SPECIAL)]]
 
 
-def encode(texts: Texts, words: Sequence[str], length: int = 64) -> MemoryDataset:
+def encode(
+    texts: Texts, words: Sequence[str], length: int = 64, tokenize: Tokenizer = tokens
+) -> MemoryDataset:
     """Return texts as numbers: x of shape (N, length), integers, padded with 0 at the end.
 
     Args:
         words: what `vocabulary` returned for the *training* texts.
         length: longer texts are cut.
+        tokenize: the one that `vocabulary` got.
     """
     if tuple(words[: len(SPECIAL)]) != SPECIAL:
         raise InputError(f"encode: words begin with {list(words[:3])}; expected {list(SPECIAL)}.")
@@ -246,9 +321,33 @@ def encode(texts: Texts, words: Sequence[str], length: int = 64) -> MemoryDatase
     number = {word: i for i, word in enumerate(words)}
     x = torch.full((len(texts), length), PADDING)
     for row, text in zip(x, texts.texts, strict=True):
-        tokens = TOKEN.findall(text.lower())[:length]
-        row[: len(tokens)] = torch.tensor([number.get(token, UNKNOWN) for token in tokens])
+        found = _cut(text, tokenize)[:length]
+        row[: len(found)] = torch.tensor([number.get(token, UNKNOWN) for token in found])
+    _check_known(x, words, texts)
     return MemoryDataset(x, texts.y, texts.classes, texts.name)
+
+
+def _cut(text: str, tokenize: Tokenizer) -> list[str]:
+    found = tokenize(text) if callable(tokenize) else tokenize
+    if not isinstance(found, list) or not all(isinstance(token, str) for token in found):
+        raise InputError(
+            f"tokenize: found {found!r:.40} for {text!r:.40}; "
+            "expected a function that returns a list of texts."
+        )
+    return found
+
+
+def _check_known(x: Tensor, words: Sequence[str], texts: Texts) -> None:
+    """Refuse texts in a language, or cut in a way, that the vocabulary does not know."""
+    is_word = torch.tensor([i > UNKNOWN and word not in MARKS for i, word in enumerate(words)])
+    empty = (~is_word[x].any(1)).nonzero().flatten()
+    if len(empty) > MOST_EMPTY * len(x):
+        first = int(empty[0])
+        raise InputError(
+            f"{texts.name}: {len(empty):,} of {len(x):,} texts hold no word of the vocabulary, "
+            f"such as text {first}, {texts.texts[first][:40]!r}; expected {MOST_EMPTY:.0%} at most."
+            " Make the vocabulary of the training texts, with the same tokenize=."
+        )
 
 
 # ---- film reviews --------------------------------------------------------------------------------

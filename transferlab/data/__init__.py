@@ -1,21 +1,18 @@
 """Data: embedded and generated sets, your own files, and real sets by name."""
 
 from transferlab.data import augment
+from transferlab.data.copies import near_copies
 from transferlab.data.dataset import (
     Batch,
-    Batches,
     FreshDataset,
     MemoryDataset,
-    batches,
-    few_shot,
-    in_memory,
     labels,
     resize,
-    split,
     subset,
     unlabelled,
 )
-from transferlab.data.folders import ImageFolder, image_folder
+from transferlab.data.folders import ImageFiles, image_folder
+from transferlab.data.loader import Batches, batches, in_memory
 from transferlab.data.sets.cards import licences
 from transferlab.data.sets.digits import digits
 from transferlab.data.sets.fractals import draw_fractals, fractals
@@ -23,13 +20,14 @@ from transferlab.data.sets.letters import draw_letters, fresh_letters, letters
 from transferlab.data.sets.patches import photos, textures
 from transferlab.data.sets.real import load
 from transferlab.data.sets.shapes import fresh_shapes, shapes
+from transferlab.data.splits import few_shot, split
 from transferlab.data.tables import csv_file
 
 __all__ = [
     "Batch",
     "Batches",
     "FreshDataset",
-    "ImageFolder",
+    "ImageFiles",
     "MemoryDataset",
     "augment",
     "batches",
@@ -47,6 +45,7 @@ __all__ = [
     "letters",
     "licences",
     "load",
+    "near_copies",
     "photos",
     "resize",
     "shapes",

@@ -1,112 +1,111 @@
 """Your own table: a CSV file of numbers, with a column of labels."""
 
-import csv
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from transferlab.data.csv_rows import (
+    LARGEST,
+    Table,
+    check_columns,
+    listed,
+    nearest,
+    number_labels,
+    open_table,
+    read_slowly,
+)
 from transferlab.data.dataset import MemoryDataset
 from transferlab.errors import InputError
 
-MOST_CLASSES = 100_000  # a larger label is a price or an id, not the number of a class
-
 
 def csv_file(
-    path: str | Path, label: str = "label", classes: list[str] | None = None
+    path: str | Path,
+    label: str = "label",
+    classes: Sequence[str] | None = None,
+    columns: Sequence[str] | None = None,
 ) -> MemoryDataset:
-    """Read a CSV file with a header line: one column of integer labels, the others numbers.
+    """Read a CSV file with a header line: one column of labels, the others numbers.
+
+    Cells may be separated by commas, semicolons, tabs or bars, and have a decimal comma.
 
     Args:
-        path: the file.
-        label: the name of the column that holds the labels.
-        classes: the name of each label; by default the numbers 0 to the largest label.
+        path: the file, in UTF-8 or UTF-16.
+        label: the name of the column that holds the labels, texts or whole numbers.
+        classes: the name of each class. By default the labels in the order of the alphabet, or, if
+            they are numbers, 0 to the largest. A second file needs `classes=train.classes`.
+        columns: the columns that x has, by name; by default all others, in the order of the file.
+            A second file needs `columns=train.columns`: its order may be another one.
 
     Returns:
-        x of shape (rows, columns - 1) in float32, columns in the order of the file.
+        x of shape (rows, columns) in float32, with their names in `columns`.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; expected a CSV file with a header line.")
+    table = open_table(path, label=label)
+    names = _names(table, label, columns)
+    texts: dict[str, int] = {}  # each label → how many others came before it
+
+    def number(text: str) -> int:
+        return texts.setdefault(text.strip(), len(texts))
+
+    values = _read_fast(table, names, label, number)
+    if values is None or set('"\n') & set("".join(texts)):
+        texts.clear()
+        values = read_slowly(table, names, label, number)
+    numbers, classes = number_labels(table, label, list(texts), len(values), classes)
+    y = np.array(numbers)[values[:, table.header.index(label)].astype(int)]
+    x = values[:, [table.header.index(name) for name in names]]
+    check_columns(table.path, names, x, y, chosen=columns is not None)
+    x = torch.tensor(x, dtype=torch.float32)
+    return MemoryDataset(x, torch.tensor(y), classes, table.path.stem, names)
+
+
+def _names(table: Table, label: str, columns: Sequence[str] | None) -> list[str]:
+    """Return the columns of x, all of which the file has once."""
+    path, header = table.path, table.header
+    others = [name for name in header if name != label]
+    names = others if columns is None else list(columns)
+    if not others:
+        raise InputError(f"{path} has no column besides {label!r}; expected at least one more.")
+    if isinstance(columns, str) or not names or label in names:
+        raise InputError(f"columns={columns!r}; expected a list of names, without {label!r}.")
+    for name in names:
+        if name not in header:
+            raise InputError(
+                f"{path} has no column {name!r}; expected {listed(names)}, as columns= says, "
+                f"found {listed(header)}{nearest(name, header)}."
+            )
+        if not name or (columns is None and name.startswith("Unnamed: ")):
+            named = [other for other in others if other and not other.startswith("Unnamed: ")]
+            raise InputError(
+                f"{path}: column {header.index(name) + 1} has no name, as row numbers have none; "
+                f"expected a name. Leave it out with columns=[{listed(named)}]."
+            )
+        if header.count(name) > 1 or names.count(name) > 1:
+            raise InputError(f"{path}: column {name!r} is there twice; expected different names.")
+    return names
+
+
+def _read_fast(
+    table: Table, names: Sequence[str], label: str, number: Callable[[str], int]
+) -> np.ndarray | None:
+    """Return all cells, labels numbered, or None if there is any doubt."""
+    left_out = {i: lambda _: 0 for i, name in enumerate(table.header) if name not in names}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            header = next(csv.reader(file), [])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # numpy warns of a file without rows; we say more
-            table = np.loadtxt(
-                path,
-                delimiter=",",
-                skiprows=1,
+            warnings.simplefilter("ignore")  # of a file without rows; we say more
+            values = np.loadtxt(
+                table.path,
+                delimiter=table.separator,
+                skiprows=table.skipped,
                 ndmin=2,
-                encoding="utf-8-sig",
+                encoding=table.encoding,
                 comments=None,
                 quotechar='"',
+                converters=left_out | {table.header.index(label): number},
             )
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text; expected a CSV file in UTF-8.") from error
     except ValueError:
-        table = None  # the cell at fault is named below
-    if not header:
-        raise InputError(f"{path} is empty; expected a header line, then one row per sample.")
-    if label not in header:
-        raise InputError(
-            f"{path} has no column {label!r}; its columns are {_shorten(header)}. "
-            "Name the column of labels with label=."
-        )
-    if len(header) == 1:
-        raise InputError(f"{path} has no column besides {label!r}; expected at least one more.")
-    if table is not None and table.size == 0:
-        raise InputError(f"{path} holds a header line and no rows; expected one row per sample.")
-    column = header.index(label)
-    if table is None or not _is_sound(table, len(header), column):
-        raise InputError(_first_fault(path, header, label) or f"{path} is no table of numbers.")
-    y = table[:, column]
-    x = np.delete(table, column, axis=1)
-    names = classes if classes is not None else [str(i) for i in range(int(y.max()) + 1)]
-    return MemoryDataset(
-        torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.int64), names, path.stem
-    )
-
-
-def _is_sound(table: np.ndarray, columns: int, label: int) -> bool:
-    if table.shape[1] != columns or not np.isfinite(table).all():
-        return False
-    y = table[:, label]
-    return bool((y == np.round(y)).all() and y.min() >= 0 and y.max() < MOST_CLASSES)
-
-
-def _first_fault(path: Path, header: list[str], label: str) -> str | None:
-    """Find the first cell that cannot be used; slow, and needed only when there is one."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.reader(file)
-        next(rows)
-        for row in rows:
-            if row and len(row) != len(header):
-                return (
-                    f"{path}, row {rows.line_num}: found {len(row)} values; "
-                    f"expected {len(header)}, as in the header."
-                )
-            for name, value in zip(header, row, strict=False):  # an empty row is skipped
-                if (expected := _fault(value, is_label=name == label)) is not None:
-                    where = f"{path}, row {rows.line_num}, column {name!r}"
-                    return f"{where}: found {value!r}; expected {expected}."
-    return None
-
-
-def _fault(value: str, is_label: bool) -> str | None:
-    """Return what was expected instead of this cell, or None when it is sound."""
-    try:
-        number = float(value)
-    except ValueError:
-        return "a number"
-    if not np.isfinite(number):
-        return "a finite number"
-    if is_label and not (number.is_integer() and 0 <= number < MOST_CLASSES):
-        return f"a whole number from 0 to {MOST_CLASSES - 1:,}, the number of a class"
-    return None
-
-
-def _shorten(names: list[str], most: int = 6) -> str:
-    shown = ", ".join(repr(name) for name in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+        return None
+    is_sound = values.size and values.shape[1] == len(table.header)
+    return values if is_sound and values.min() >= -LARGEST and values.max() <= LARGEST else None

@@ -1,6 +1,7 @@
 """The command `transferlab`. Each command imports what it needs itself, so that help is fast."""
 
 import ast
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -41,8 +42,16 @@ def app() -> None:
     """Run the command; bad input ends in one sentence and the exit code 2."""
     try:
         commands()
+    except SystemExit as ended:
+        if ended.code in (129, 130, 143):  # a signal; to take torch down would last seconds
+            os._exit(ended.code)
+        raise
     except InputError as error:
         print(error, file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:  # such as a full disk or a name that is too long
+        name = error.filename or "a file"
+        print(f"{name} cannot be read or written: {error.strerror or error}.", file=sys.stderr)
         sys.exit(2)
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("transferlab"):
@@ -77,19 +86,18 @@ def run(
       transferlab run '04_code/*' --profile smoke
       transferlab run 01_background/01_why_pretrain --set seed=3
     """
-    import signal
     import time
 
-    from transferlab.kit.ledger import read_ledger
     from transferlab.kit.lessons import find_lessons
+
+    found = find_lessons(course, lessons or [], keep_damaged=True)  # before torch is imported
+    from transferlab.kit.ledger import read_ledger
     from transferlab.kit.progress import cores_used, table
     from transferlab.kit.run import run_lessons
 
-    # A polite end (SIGTERM) must end the lessons too, not only this program.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.perf_counter()
     results = run_lessons(
-        find_lessons(course, lessons or []),
+        found,
         profile,
         device,
         dict(_name_and_value(text) for text in parameter or []),
@@ -130,7 +138,6 @@ def lab(
       transferlab lab
       transferlab lab 04_code/04_resnet50_new_head
     """
-    import os
     import subprocess
 
     from transferlab.kit import kernel
@@ -177,15 +184,11 @@ def doctor(build: Build = Path("build")) -> None:
     """
     from transferlab.kit.doctor import examine
 
-    facts, to_do = examine(build)
-    width = max(len(name) for name in facts)
-    for name, text in facts.items():
-        print(f"{name:{width}}  {text}")
-    print()
-    for number, sentence in enumerate(to_do, start=1):
-        print(f"{number}. {sentence}")
-    if not to_do:
-        print("OK")
+    to_do = []
+    for name, text, sentence in examine(build):
+        print(f"{name:19}  {text}", flush=True)
+        to_do += [f"{len(to_do) + 1}. {sentence}"] if sentence else []
+    print("", *(to_do or ["OK"]), sep="\n")
     raise typer.Exit(1 if to_do else 0)
 
 
@@ -199,11 +202,9 @@ def exercises(
 ) -> None:
     """Generate the student editions of the exercises from the solved ones.
 
-    Use it after changing solutions/NN_chapter/exercises.ipynb. The solutions, hidden tests and
-    marking schemes are taken out by nbgrader; course/NN_chapter/exercises.ipynb is replaced, and
-    timestamps and the like that a run leaves behind are removed from the solved notebook. The maps
-    in the chapters' overviews and the two pages course/README.md and course/TEACHING.md are
-    rewritten as well: they name points and minutes.
+    Use it after changing solutions/NN_chapter/exercises.ipynb. nbgrader takes out solutions, hidden
+    tests and marking schemes; course/NN_chapter/exercises.ipynb is replaced. The solved notebook is
+    cleaned, and the chapters' maps, course/README.md and course/TEACHING.md get their new points.
 
     \b
     Examples:
@@ -248,6 +249,7 @@ def pretrain(
       transferlab pretrain letters --to my_weights
       transferlab pretrain letters --to my_weights --steps 100
     """
+    from transferlab.files import check_writable
     from transferlab.recipes import RECIPES, make_checkpoint
 
     usual = (None, RECIPES[name].steps) if name in RECIPES else (steps,)
@@ -256,6 +258,8 @@ def pretrain(
             "with other steps, another seed or another device, --to must name a folder: without it "
             "the shipped weights would be replaced."
         )
+    if to is not None and name in RECIPES:  # an unknown one is named first
+        check_writable(to / f"{name}.safetensors")
     print(make_checkpoint(name, to, steps=steps, seed=seed, device=device))
 
 
@@ -276,5 +280,7 @@ def release(
     """
     from transferlab.kit.release import write_bundle
 
-    names = write_bundle(chapters, to, course, solutions)
+    names, left_out = write_bundle(chapters, to, course, solutions)
     print(f"{to}: {len(names)} files")
+    if left_out:
+        print(f"left out: {', '.join(left_out)}")

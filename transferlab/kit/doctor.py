@@ -5,9 +5,12 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+import psutil
 
 from transferlab.kit import kernel
 
@@ -17,21 +20,14 @@ OLDEST_TORCH, FREE_TORCH, FREE_TORCHVISION = 11, 14, 29
 ENOUGH_DISK_GIB, ENOUGH_MEMORY_GIB = 2, 4
 
 
-def examine(build: Path = Path("build")) -> tuple[dict[str, str], list[str]]:
-    """Return what was found, by name, and one sentence for each thing that needs to be done."""
-    facts: dict[str, str] = {}
-    to_do: list[str] = []
-    for part in (_versions, _computing, _room, _offline, _kernel):
-        for name, text, sentence in part():
-            facts[name] = text
-            if sentence:
-                to_do.append(sentence)
-    name, text, sentence = _writable(build)
-    facts[name] = text
-    return facts, [*to_do, sentence] if sentence else to_do
-
-
 Finding = tuple[str, str, str]  # name, what was found, what to do (or nothing)
+
+
+def examine(build: Path = Path("build")) -> Iterator[Finding]:
+    """Yield what was found, one by one: some of it takes seconds."""
+    for part in (_versions, _computing, _room, _offline, _kernel):
+        yield from part()
+    yield _writable(build)
 
 
 def _versions() -> Iterator[Finding]:
@@ -55,10 +51,8 @@ def mismatch(torch_version: str, torchvision_version: str) -> str:
     )
     if torch_minor < OLDEST_TORCH:
         return f"Install torch 2.{OLDEST_TORCH} or newer; this is {torch_version}."
-    fits = vision_minor == torch_minor + 15 or (
-        torch_minor >= FREE_TORCH and vision_minor >= FREE_TORCHVISION
-    )
-    if fits:
+    free = torch_minor >= FREE_TORCH and vision_minor >= FREE_TORCHVISION
+    if free or vision_minor == torch_minor + 15:
         return ""
     wanted = min(torch_minor + 15, FREE_TORCHVISION)
     return (
@@ -90,11 +84,6 @@ def _room() -> Iterator[Finding]:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     sentence = "" if free >= ENOUGH_DISK_GIB else f"Free {ENOUGH_DISK_GIB} GiB of disk."
     yield "disk", f"{free:.1f} GiB free", sentence
-    try:
-        import psutil
-    except ModuleNotFoundError:
-        yield "memory", "unknown (psutil is missing)", ""
-        return
     memory = psutil.virtual_memory()
     available, total = memory.available / 2**30, memory.total / 2**30
     with contextlib.suppress(OSError, ValueError):  # a container may have less than its host
@@ -158,7 +147,13 @@ def _kernel() -> Iterator[Finding]:
 
 
 def _writable(build: Path) -> Finding:
-    folder = next(path for path in (build.resolve(), *build.resolve().parents) if path.exists())
-    if folder.is_dir() and os.access(folder, os.W_OK):
-        return "build folder", f"{build.resolve()} can be written", ""
-    return "build folder", f"{build.resolve()} cannot be written", f"Make {folder} writable."
+    """Try it: the rights alone do not say whether a system or a full disk allows it."""
+    build = build.resolve()
+    folder = next(path for path in (build, *build.parents) if os.path.lexists(path))
+    try:
+        with tempfile.TemporaryDirectory(dir=folder) as probe:
+            (Path(probe) / build.name).mkdir()  # the name may be too long
+    except OSError as error:
+        sentence = f"Make {folder} writable, or name another folder with --build."
+        return "build folder", f"{build} cannot be written: {error.strerror}", sentence
+    return "build folder", f"{build} can be written", ""

@@ -6,6 +6,9 @@ here, and all memory and threads belong to the lesson.
 
 import contextlib
 import json
+import os
+import runpy
+import shutil
 import sys
 import textwrap
 import threading
@@ -14,14 +17,43 @@ from pathlib import Path
 
 import papermill
 import psutil
+from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+
+LONGEST_ERROR = 500  # characters of one that a lesson raises
 
 
 def report(**event: object) -> None:
     """Write one line for `run.py` to read."""
     print(json.dumps({"event": event}), flush=True)
+
+
+def end_with_the_runner() -> None:
+    """Wait until the runner has ended, however it ended; then end everything here as well.
+
+    The runner holds the other end of standard input. The system closes it, even after a SIGKILL.
+    """
+    os.read(0, 1)
+    helpers = runpy.run_path(str(Path(__file__).with_name("family.py")))
+    folder = os.environ[helpers["MARK"]]
+    helpers["end_family"]({folder})
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
+
+
+class RememberingManager(AsyncKernelManager):
+    """Jupyter's own kernel manager, which also remembers the exit code of a kernel that died."""
+
+    exit_code: int | None = None
+
+    async def is_alive(self) -> bool:
+        """Return whether the kernel is running."""
+        alive = await super().is_alive()
+        if not alive and getattr(self.provisioner, "process", None):
+            RememberingManager.exit_code = self.provisioner.process.returncode
+        return alive
 
 
 class ReportingEngine(NBClientEngine):
@@ -41,12 +73,15 @@ class ReportingEngine(NBClientEngine):
                 report(cells_done=done)
 
         nb_man.cell_complete = complete_and_report
-        super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+        super().execute_managed_notebook(
+            nb_man, kernel_name, kernel_manager_class=RememberingManager, **kwargs
+        )
 
 
 def is_own_code(cell) -> bool:
     """Return whether a cell is the lesson's code, not the parameters that papermill injected."""
-    return cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", [])
+    tags = cell["metadata"].get("tags", [])
+    return cell["cell_type"] == "code" and "injected-parameters" not in tags
 
 
 class PeakMemory(threading.Thread):
@@ -103,29 +138,40 @@ def run_notebook(source: Path, target: Path, cwd: Path, parameters: dict[str, ob
         last_line = f"{error.ename}: {error.evalue}".strip().splitlines()[-1]
         if not last_line.startswith(error.ename):
             last_line = f"{error.ename}: {last_line}"
+        if len(last_line) > LONGEST_ERROR:
+            last_line = f"{last_line[:LONGEST_ERROR]} … ({len(last_line):,} characters)"
         # papermill has inserted two cells of its own before the failing one
         cells = json.loads(target.read_text(encoding="utf-8"))["cells"][: error.cell_index + 3]
         return f"code cell {count_own_code(cells)} ({first_line}): {last_line}"
     except DeadKernelError:
         cells = json.loads(target.read_text(encoding="utf-8"))["cells"]
         begun = [cell for cell in cells if cell["metadata"]["papermill"].get("start_time")]
-        return (
-            f"the kernel died in code cell {count_own_code(begun)}; "
-            "the usual cause is a lack of memory."
-        )
+        return f"the kernel ended in code cell {count_own_code(begun)} {how_it_ended()}."
     except RuntimeError as error:
         return f"the kernel did not start: {error}"
+    except Exception as error:  # such as a notebook that nbformat refuses, or a full disk
+        first_line = f"{type(error).__name__}: {error}".splitlines()[0]
+        return f"the notebook cannot be run: {first_line[:LONGEST_ERROR]}"
     return ""
+
+
+def how_it_ended() -> str:
+    """Return what is known about the end of the kernel: its exit code, or a signal."""
+    code = RememberingManager.exit_code
+    if code is None:
+        return "without an exit code"
+    how = f"with exit code {code}" if code >= 0 else f"by signal {-code}"
+    return f"{how}; the usual cause is a lack of memory" if code in (-9, 137) else how
 
 
 def count_own_code(cells: list[dict]) -> int:
     """Return how many of these cells are the lesson's own code."""
-    tagged = [cell for cell in cells if "injected-parameters" in cell["metadata"].get("tags", [])]
-    return sum(cell["cell_type"] == "code" for cell in cells) - len(tagged)
+    return sum(is_own_code(cell) for cell in cells)
 
 
 def main(source: str, target: str, cwd: str, parameters: str) -> None:
     """Run one notebook; every argument comes from `run.py`."""
+    threading.Thread(target=end_with_the_runner, daemon=True).start()
     memory = PeakMemory()
     memory.start()
     started = time.perf_counter()

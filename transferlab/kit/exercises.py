@@ -5,24 +5,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from transferlab.errors import InputError
-from transferlab.kit.notebooks import (
-    clean_notebook,
-    notebook_text,
-    read_json,
-    read_notebook,
-    source_of,
-    write_text,
-)
+from transferlab.files import check_writable
+from transferlab.kit import notebooks
 
 EXERCISES = "exercises.ipynb"
 SECRET_REGION = re.compile(
     r"BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)[^\n]*\n(.*?)^[^\n]*END \1", re.DOTALL | re.MULTILINE
 )
+# nbgrader's own, in the order of its `generate_assignment`
+STEPS = ("LockCells", "ClearSolutions", "ClearOutput", "CheckCellMetadata", "ClearHiddenTests")
+STEPS += ("ClearMarkScheme", "ComputeChecksums", "CheckCellMetadata")
 SHORT = 12  # a line of so few characters, such as `return loss`, gives nothing away
 
 
 def chapters_with_exercises(solutions: Path, chapters: Iterable[str] = ()) -> list[str]:
     """Return the chapters that have solved exercises; only those asked for, if any are."""
+    notebooks.check_folder(solutions, "--solutions")
     found = sorted(path.parent.name for path in solutions.glob(f"*/{EXERCISES}"))
     for chapter in chapters:
         if chapter not in found:
@@ -36,31 +34,22 @@ def chapters_with_exercises(solutions: Path, chapters: Iterable[str] = ()) -> li
 def student_edition(solved: Path) -> str:
     """Return the text of the student edition of a solved exercise notebook.
 
-    nbgrader's own steps do the work, in the order of its `generate_assignment`, without its
-    database. (Its command would also empty the chapter's folder, where the lessons are.)
+    nbgrader's steps do the work, without its database. (Its command would also empty the
+    chapter's folder, where the lessons are.)
     """
     from nbgrader import preprocessors as steps
     from traitlets.config import Config
 
     config = Config()
     config.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError()"}
-    notebook = clean_notebook(read_notebook(solved))
-    resources: dict[str, object] = {}
-    for step in (
-        steps.LockCells,
-        steps.ClearSolutions,
-        steps.ClearOutput,
-        steps.CheckCellMetadata,
-        steps.ClearHiddenTests,
-        steps.ClearMarkScheme,
-        steps.ComputeChecksums,
-        steps.CheckCellMetadata,
-    ):
+    notebook = notebooks.clean_notebook(notebooks.read_notebook(solved))
+    for name in STEPS:
         try:
-            notebook, resources = step(config=config).preprocess(notebook, resources)
+            step = getattr(steps, name)(config=config)
+            notebook, _ = step.preprocess(notebook, {})
         except Exception as error:  # nbgrader raises many kinds, often a bare RuntimeError
-            raise InputError(f"{solved}: nbgrader's {step.__name__} says: {error}") from error
-    return notebook_text(notebook)
+            raise InputError(f"{solved}: nbgrader's {name} says: {error}") from error
+    return notebooks.notebook_text(notebook)
 
 
 def write_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ()) -> list[Path]:
@@ -68,12 +57,16 @@ def write_exercises(solutions: Path, course: Path, chapters: Sequence[str] = ())
 
     What a run leaves behind in the metadata of the solved notebooks is removed.
     """
+    notebooks.check_folder(course, "--course")
     chapters = chapters_with_exercises(solutions, chapters)
+    for path in [to / chapter / EXERCISES for to in (solutions, course) for chapter in chapters]:
+        check_writable(path)
     editions = {chapter: student_edition(solutions / chapter / EXERCISES) for chapter in chapters}
     for chapter, text in editions.items():  # only now that all of them could be made
         solved = solutions / chapter / EXERCISES
-        write_text(solved, notebook_text(clean_notebook(read_notebook(solved))))
-        write_text(course / chapter / EXERCISES, text)
+        clean = notebooks.clean_notebook(notebooks.read_notebook(solved))
+        notebooks.write_text(solved, notebooks.notebook_text(clean))
+        notebooks.write_text(course / chapter / EXERCISES, text)
     return [course / chapter / EXERCISES for chapter in chapters]
 
 
@@ -96,8 +89,8 @@ def secret_lines(solved: Path) -> set[str]:
     """
     hidden: list[str] = []
     shown: list[str] = []
-    for cell in read_json(solved)["cells"]:
-        source = source_of(cell)
+    for cell in notebooks.read_json(solved)["cells"]:
+        source = notebooks.source_of(cell)
         regions = [match.group(2) for match in SECRET_REGION.finditer(source)]
         is_solution = cell["metadata"].get("nbgrader", {}).get("solution", False)
         if is_solution and "BEGIN SOLUTION" not in source:  # nbgrader removes the whole cell

@@ -6,16 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferlab.errors import InputError
+from transferlab.files import check_writable
+from transferlab.kit import notebooks
 from transferlab.kit.lessons import LESSONS, find_lessons
-from transferlab.kit.notebooks import (
-    clean_notebook,
-    has_tag,
-    notebook_text,
-    read_json,
-    read_notebook,
-    source_of,
-    write_text,
-)
 from transferlab.kit.overview import write_maps
 from transferlab.kit.pages import write_pages
 from transferlab.kit.results import Result, gib
@@ -52,6 +45,8 @@ def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Re
     from transferlab.kit.run import run_lessons
 
     lessons = find_lessons(course, patterns)
+    for path in (course / "ledger.json", *(lesson.path for lesson in lessons)):
+        check_writable(path)  # now, and not after the minutes of a run
     ledger = read_ledger(course)
     usual = {name: entry["seconds"] for name, entry in ledger.items()}
     results = run_lessons(
@@ -67,12 +62,12 @@ def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Re
             "peak_mib": round(result.peak_mib),
         }
     for result in results:
-        notebook = clean_notebook(read_notebook(result.notebook))
+        notebook = notebooks.clean_notebook(notebooks.read_notebook(result.notebook))
         write_header(notebook, ledger[result.lesson.name])
-        write_text(result.lesson.path, notebook_text(notebook))
+        notebooks.write_text(result.lesson.path, notebooks.notebook_text(notebook))
     present = {f"{path.parent.name}/{path.stem}" for path in course.glob(LESSONS)}
     kept = {name: ledger[name] for name in sorted(ledger) if name in present}
-    write_text(course / "ledger.json", json.dumps(kept, indent=1) + "\n")
+    notebooks.write_text(course / "ledger.json", json.dumps(kept, indent=1) + "\n")
     write_maps(course, kept)
     write_pages(course, kept)
     return results
@@ -96,7 +91,7 @@ def write_header(notebook: "NotebookNode", cost: dict[str, float] | None) -> Non
     """Replace or add the last line of the cell tagged `header`."""
     minutes = notebook.metadata.get("transferlab", {}).get("minutes")
     for cell in notebook.cells:
-        if has_tag(cell, "header"):
+        if notebooks.has_tag(cell, "header"):
             lines = cell.source.rstrip().splitlines()
             if lines and lines[-1].startswith(BEGINNING):
                 lines.pop()
@@ -111,11 +106,11 @@ def stale_headers(course: Path) -> list[str]:
     return [
         lesson.name
         for lesson in find_lessons(course)
-        if _last_header_line(read_json(lesson.path))
+        if _last_header_line(notebooks.read_json(lesson.path))
         != header_line(lesson.minutes, ledger.get(lesson.name))
     ]
 
 
 def _last_header_line(notebook: dict[str, Any]) -> str:
-    headers = [source_of(cell) for cell in notebook["cells"] if has_tag(cell, "header")]
+    headers = notebooks.tagged(notebook, "header")
     return headers[0].splitlines()[-1] if headers and headers[0] else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.errors import InputError
-from transferlab.kit.notebooks import has_tag, read_json, source_of
+from transferlab.kit.notebooks import check_folder, read_json, source_of, tagged
 
 LESSONS = "[0-9][0-9]_*/0[1-9]_*.ipynb"  # 00 is the overview of a chapter
 
@@ -23,30 +23,31 @@ class Lesson:
         question: what the lesson asks, in a sentence; empty when it is not stated.
         parameters: the names that its cell tagged `parameters` sets.
         code_cells: how many cells there are to run.
+        error: why the file cannot be read, in a sentence; then the rest is unknown.
     """
 
     path: Path
     name: str
     title: str
-    minutes: int | None
-    question: str
-    parameters: tuple[str, ...]
-    code_cells: int
+    minutes: int | None = None
+    question: str = ""
+    parameters: tuple[str, ...] = ()
+    code_cells: int = 0
+    error: str = ""
 
 
-def find_lessons(course: Path, patterns: Iterable[str] = ()) -> list[Lesson]:
+def find_lessons(
+    course: Path, patterns: Iterable[str] = (), *, keep_damaged: bool = False
+) -> list[Lesson]:
     """Return the lessons that match any of the patterns, in the order of the course.
 
     Args:
         course: the folder with one folder per chapter.
         patterns: lessons ("04_code/04_resnet50_new_head"), chapters ("04_code") or patterns
             ("04_code/*"); none means every lesson.
+        keep_damaged: return a lesson that cannot be read with its `error`, instead of raising.
     """
-    if not course.is_dir():
-        raise InputError(
-            f"there is no folder {str(course)!r} here; change to the folder that holds it, or name "
-            "it with --course."
-        )
+    check_folder(course, "--course")
     paths = {_name(path): path for path in sorted(course.glob(LESSONS))}
     if not paths:
         raise InputError(
@@ -58,7 +59,15 @@ def find_lessons(course: Path, patterns: Iterable[str] = ()) -> list[Lesson]:
         if not matching:
             raise InputError(f"no lesson matches {pattern!r}; there are {', '.join(paths)}.")
         wanted |= matching
-    return [read_lesson(path) for name, path in paths.items() if not wanted or name in wanted]
+    read = _read_or_say_why if keep_damaged else read_lesson
+    return [read(path) for name, path in paths.items() if not wanted or name in wanted]
+
+
+def _read_or_say_why(path: Path) -> Lesson:
+    try:
+        return read_lesson(path)
+    except InputError as error:
+        return Lesson(path, _name(path), title=path.stem, error=str(error))
 
 
 def _name(path: Path) -> str:
@@ -74,36 +83,51 @@ def read_lesson(path: Path) -> Lesson:
     """Return what a lesson's file says about it."""
     notebook = read_json(path)
     cells = notebook["cells"]
-    headings = [
-        line.removeprefix("# ").strip()
-        for cell in cells
-        if cell["cell_type"] == "markdown"
-        for line in source_of(cell).splitlines()
-        if line.startswith("# ")
-    ]
-    about = notebook.get("metadata", {}).get("transferlab", {})
+    texts = [source_of(cell) for cell in cells if cell["cell_type"] == "markdown"]
+    headings = [line[2:] for text in texts for line in text.splitlines() if line.startswith("# ")]
+    about = _about(path, notebook)
     return Lesson(
         path=path,
         name=_name(path),
-        title=headings[0] if headings else path.stem,
+        title=headings[0].strip() if headings else path.stem,
         minutes=about.get("minutes"),
         question=about.get("question", ""),
-        parameters=_parameters(cells),
+        parameters=_parameters(path, notebook),
         code_cells=sum(cell["cell_type"] == "code" for cell in cells),
     )
 
 
-def _parameters(cells: list[dict[str, Any]]) -> tuple[str, ...]:
-    for cell in cells:
-        if has_tag(cell, "parameters"):
-            statements = ast.parse(source_of(cell)).body
-            assignments = [node for node in statements if isinstance(node, ast.Assign)]
-            return tuple(target.id for node in assignments for target in node.targets)
-    return ()
+def _about(path: Path, notebook: dict[str, Any]) -> dict[str, Any]:
+    """Return what a notebook's metadata say about the lesson: minutes and question."""
+    about = notebook["metadata"].get("transferlab", {})
+    kinds = {"minutes": int, "question": str}
+    if isinstance(about, dict) and all(type(about.get(k, t())) is t for k, t in kinds.items()):
+        return about
+    raise InputError(
+        f"{path}: metadata.transferlab is {about!r}; expected minutes, a whole number, "
+        "and question, a text."
+    )
+
+
+def _parameters(path: Path, notebook: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names that the cell tagged `parameters` assigns."""
+    try:
+        statements = ast.parse("".join(tagged(notebook, "parameters")[:1])).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise InputError(
+            f"{path}: the cell tagged `parameters` is not plain Python ({error}); "
+            'expected lines such as profile = "class".'
+        ) from error
+    assignments = [s for s in statements if isinstance(s, ast.Assign | ast.AnnAssign)]
+    nodes = [node for assignment in assignments for node in ast.walk(assignment)]
+    names = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    return tuple(name.id for name in names)
 
 
 def check_parameters(lesson: Lesson, parameters: Mapping[str, Any]) -> None:
     """Raise when a lesson does not have one of the parameters: papermill would only warn."""
+    if lesson.error:
+        raise InputError(lesson.error)
     for name in parameters:
         if name not in lesson.parameters:
             known = ", ".join(lesson.parameters) or "none (no cell is tagged `parameters`)"

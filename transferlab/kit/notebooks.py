@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transferlab.errors import InputError
-from transferlab.files import written_whole
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -17,17 +16,53 @@ MADE_BY_THE_RUN = {"injected-parameters", "papermill-error-cell-tag"}  # tags of
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
+def check_folder(folder: Path, option: str) -> None:
+    """Raise when a folder that an option names is not there."""
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no folder {str(folder)!r} here; change to the folder that holds it, or name "
+            f"it with {option}."
+        )
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """Return a notebook as plain dictionaries: much faster than nbformat, enough for reading."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is not a notebook: it is no file.")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a notebook: it holds no valid JSON.") from error
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise InputError(f"{path} is not a notebook: it has no list of cells.")
+    if not isinstance(content.setdefault("metadata", {}), dict):
+        raise InputError(f"{path} is not a notebook: its metadata are not a table of names.")
+    if (version := content.get("nbformat")) != 4:
+        raise InputError(
+            f"{path} is not a notebook of format 4: its nbformat is {version!r}; "
+            "save it in JupyterLab."
+        )
+    for number, cell in enumerate(content["cells"], start=1):
+        if not _is_cell(cell):
+            raise InputError(
+                f"{path} is not a notebook: cell {number} is damaged; expected a cell_type, "
+                "metadata, a source and, with code, outputs."
+            )
     return content
+
+
+def _is_cell(cell: object) -> bool:
+    """Return whether a cell has the parts that are read from it."""
+    if not isinstance(cell, dict) or not isinstance(cell.get("metadata"), dict):
+        return False
+    source = cell.get("source")
+    lines = [source] if isinstance(source, str) else source
+    is_text = isinstance(lines, list) and all(isinstance(line, str) for line in lines)
+    kind, tags = cell.get("cell_type"), cell["metadata"].get("tags", [])
+    has_outputs = kind == "code" and isinstance(cell.get("outputs"), list)
+    return is_text and isinstance(tags, list) and (has_outputs or kind in ("markdown", "raw"))
 
 
 def read_notebook(path: Path) -> "NotebookNode":
@@ -47,8 +82,13 @@ def notebook_text(notebook: "NotebookNode") -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    with written_whole(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
+    from transferlab.files import written_whole  # imports torch
+
+    try:
+        with written_whole(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
 
 
 def source_of(cell: dict[str, Any]) -> str:
@@ -59,6 +99,11 @@ def source_of(cell: dict[str, Any]) -> str:
 def has_tag(cell: dict[str, Any], tag: str) -> bool:
     """Return whether a cell carries a tag."""
     return tag in cell["metadata"].get("tags", [])
+
+
+def tagged(notebook: dict[str, Any], tag: str) -> list[str]:
+    """Return the texts of the cells that carry a tag."""
+    return [source_of(cell) for cell in notebook["cells"] if has_tag(cell, tag)]
 
 
 def clean_notebook(notebook: "NotebookNode") -> "NotebookNode":
@@ -95,14 +140,12 @@ def clean_notebook(notebook: "NotebookNode") -> "NotebookNode":
 def _clean_outputs(outputs: list["NotebookNode"], number: int) -> list["NotebookNode"]:
     kept: list[NotebookNode] = []
     for output in outputs:
-        progress_bar = output.get("name") == "stderr" or WIDGET in output.get("data", {})
-        if progress_bar:
-            continue
+        if output.get("name") == "stderr" or WIDGET in output.get("data", {}):
+            continue  # a progress bar
         if output.output_type == "execute_result":
             output.execution_count = number
-        together = kept and output.output_type == kept[-1].output_type == "stream"
-        if together:  # how a text is cut into pieces depends on the kernel's timing
-            kept[-1].text += output.text
+        if kept and output.output_type == kept[-1].output_type == "stream":
+            kept[-1].text += output.text  # where a text is cut depends on the kernel's timing
         else:
             kept.append(output)
     return kept

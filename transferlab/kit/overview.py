@@ -4,17 +4,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from transferlab.kit import notebooks
 from transferlab.kit.exercises import EXERCISES
 from transferlab.kit.lessons import find_lessons
-from transferlab.kit.notebooks import (
-    clean_notebook,
-    has_tag,
-    notebook_text,
-    read_json,
-    read_notebook,
-    source_of,
-    write_text,
-)
 
 OVERVIEW = "00_overview.ipynb"
 MAP = "map"  # the tag of the cell that holds the map
@@ -63,8 +55,7 @@ def exercises_of(chapter: Path) -> tuple[str, int] | None:
     path = chapter / EXERCISES
     if not path.is_file():
         return None
-    cells = read_json(path)["cells"]
-    header = "".join(source_of(cell) for cell in cells if has_tag(cell, "header"))
+    header = "".join(notebooks.tagged(notebooks.read_json(path), "header"))
     points, minutes = POINTS.search(header), MINUTES.search(header)
     return points[0] if points else "", int(minutes[1]) if minutes else 0
 
@@ -72,18 +63,17 @@ def exercises_of(chapter: Path) -> tuple[str, int] | None:
 def write_maps(course: Path, costs: Costs) -> None:
     """Write the map of every chapter that has an overview."""
     for path in sorted(course.glob(f"*/{OVERVIEW}")):
-        notebook = clean_notebook(read_notebook(path))
+        notebook = notebooks.clean_notebook(notebooks.read_notebook(path))
         for cell in notebook.cells:
-            if has_tag(cell, MAP):
+            if notebooks.has_tag(cell, MAP):
                 cell.source = lesson_map(path.parent, costs)
-        write_text(path, notebook_text(notebook))
+        notebooks.write_text(path, notebooks.notebook_text(notebook))
 
 
 def stale_maps(course: Path, costs: Costs) -> list[str]:
     """Return the chapters whose overview does not show the map that it should show."""
-    stale = []
-    for path in sorted(course.glob(f"*/{OVERVIEW}")):
-        maps = [source_of(cell) for cell in read_json(path)["cells"] if has_tag(cell, MAP)]
-        if maps != [lesson_map(path.parent, costs)]:
-            stale.append(path.parent.name)
-    return stale
+    return [
+        path.parent.name
+        for path in sorted(course.glob(f"*/{OVERVIEW}"))
+        if notebooks.tagged(notebooks.read_json(path), MAP) != [lesson_map(path.parent, costs)]
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from transferlab.errors import InputError
 from transferlab.kit.exercises import EXERCISES
 from transferlab.kit.lessons import Lesson, find_lessons
-from transferlab.kit.notebooks import has_tag, read_json, source_of, write_text
+from transferlab.kit.notebooks import read_json, source_of, tagged, write_text
 from transferlab.kit.overview import OVERVIEW, Costs, exercises_of, seconds_text
 
 STUDENTS, TEACHERS = "README.md", "TEACHING.md"
@@ -88,11 +88,10 @@ def _title(chapter: Path) -> str:
 
 def _needs(lesson: Path) -> str:
     """Return what the lesson's header says after "You need", without its links."""
-    for cell in read_json(lesson)["cells"]:
-        if has_tag(cell, "header"):
-            for line in source_of(cell).splitlines():
-                if line.startswith("**You need** "):
-                    return LINK.sub(r"\1", line.removeprefix("**You need** ")).replace("|", "\\|")
+    for header in tagged(read_json(lesson), "header"):
+        for line in header.splitlines():
+            if line.startswith("**You need** "):
+                return LINK.sub(r"\1", line.removeprefix("**You need** ")).replace("|", "\\|")
     return ""
 
 

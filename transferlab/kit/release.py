@@ -1,12 +1,14 @@
 """A bundle for students: chosen chapters, the package, and nothing that gives answers away."""
 
+import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from transferlab.errors import InputError
-from transferlab.files import written_whole
+from transferlab.files import check_writable, written_whole
 from transferlab.kit.exercises import (
     EXERCISES,
     chapters_with_exercises,
@@ -14,26 +16,27 @@ from transferlab.kit.exercises import (
     stale_exercises,
 )
 from transferlab.kit.lessons import find_lessons
-from transferlab.kit.notebooks import read_json
+from transferlab.kit.notebooks import read_json, source_of
 from transferlab.kit.overview import OVERVIEW
 
 TOP_FILES = ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile")
+PACKAGE_FILES = ("*.py", "data/sets/*.toml", "kit/*.html", "kit/*.md", "weights/*.json")
+PACKAGE_FILES += ("weights/*.safetensors",)  # a .json is the card of one of these
+NAMED = re.compile(r"""(?:\]\(|src=["'])([\w./%-]+\.(?:png|jpe?g|gif|svg|csv))\b""")
 README = Path(__file__).with_name("bundle_readme.md")  # the README.md at the top is for teachers
 FOLDER = "transferlab-course"  # what the bundle unpacks to
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip file knows: the same bytes every time
 
 
-def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Path) -> list[str]:
-    """Write the zip file and return the names in it.
+def write_bundle(
+    chapters: Sequence[str], to: Path, course: Path, solutions: Path
+) -> tuple[list[str], list[str]]:
+    """Write the zip file; return the names in it, and those that lie beside them and stay out.
 
     The package goes in whole, with `kit`: it holds no answers. (Its command `transferlab` needs
     the extra `teach`, which students do not install.) Solutions and tests (which hold wrong
-    answers with comments) stay out.
+    answers with comments) stay out, and so does whatever is not listed here: it may be a secret.
     """
-    if to.is_dir():
-        raise InputError(
-            f"{to} is a folder; expected a zip file to write, such as {to}/bundle.zip."
-        )
     chapters = [chapter.rstrip("/\\") for chapter in chapters]  # the Tab key makes "01_a/"
     names = sorted(path.name for path in course.glob("[0-9][0-9]_*") if path.is_dir())
     for chapter in chapters:
@@ -41,6 +44,13 @@ def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Pat
             raise InputError(f"{course} has no chapter {chapter!r}; there are {', '.join(names)}.")
     lessons = find_lessons(course, chapters)
     with_exercises = [c for c in chapters_with_exercises(solutions) if c in chapters]
+    for chapter in chapters:
+        if (course / chapter / EXERCISES).exists() and chapter not in with_exercises:
+            raise InputError(
+                f"{solutions} has no source of {course / chapter / EXERCISES}; without it nobody "
+                "can check that no answer is given away."
+            )
+    check_writable(to)
     for chapter in with_exercises:
         if stale_exercises(solutions, course, [chapter]):
             raise InputError(
@@ -48,27 +58,45 @@ def write_bundle(chapters: Sequence[str], to: Path, course: Path, solutions: Pat
                 "run `transferlab exercises` first."
             )
         check_nothing_leaks(solutions / chapter / EXERCISES, course / chapter / EXERCISES)
-    root = course.resolve().parent
-    files = [lesson.path.resolve() for lesson in lessons]
-    files += [(course / chapter / EXERCISES).resolve() for chapter in with_exercises]
-    overviews = [course / chapter / OVERVIEW for chapter in dict.fromkeys(chapters)]
-    files += [path.resolve() for path in overviews if path.is_file()]
-    files += [root / name for name in (*TOP_FILES, f"{course.name}/ledger.json")]
+    home, root = course.resolve(), course.resolve().parent
     package = root / "transferlab"
-    files += [path for path in package.rglob("*") if path.is_file() and _belongs(path, package)]
+    notebooks = [home / lesson.path.relative_to(course) for lesson in lessons]
+    notebooks += [home / chapter / EXERCISES for chapter in with_exercises]
+    overviews = [home / chapter / OVERVIEW for chapter in chapters]
+    notebooks += [path for path in overviews if path.is_file()]
+    files = [*notebooks, *(path for notebook in notebooks for path in _named_in(notebook))]
+    files += [root / name for name in (*TOP_FILES, f"{home.name}/ledger.json")]
+    files += [path for path in package.rglob("*") if _belongs(path, package)]
     for path in files:
         if not path.is_file():
             raise InputError(f"{path} does not exist, but belongs in the bundle.")
+        if path != path.resolve():
+            raise InputError(f"{path} is reached by a symbolic link; expected the file itself.")
+    folders = (package, *{home / chapter for chapter in chapters})
+    near = [path for folder in folders for path in folder.rglob("*")]
+    left_out = {path for path in near if path.is_symlink() or path.is_file()} - set(files)
     named = {path.relative_to(root).as_posix(): path for path in files} | {"README.md": README}
     _write_zip(to, {name: named[name].read_bytes() for name in sorted(named)})
-    return sorted(named)
+    seen = [path.relative_to(root) for path in sorted(left_out)]
+    return sorted(named), [path.as_posix() for path in seen if "__pycache__" not in path.parts]
+
+
+def _named_in(notebook: Path) -> list[Path]:
+    """Return the pictures and tables of the same folder that a notebook's text names."""
+    cells = read_json(notebook)["cells"]
+    text = "\n".join(source_of(cell) for cell in cells if cell["cell_type"] == "markdown")
+    names = [unquote(name) for name in NAMED.findall(text)]
+    paths = [notebook.parent / name for name in names if ".." not in name]
+    return [path for path in paths if path.is_file() and notebook.parent in path.parents]
 
 
 def _belongs(path: Path, package: Path) -> bool:
-    """Return whether a file is the package's own, and not left behind by Python or an editor."""
-    parts = path.relative_to(package).parts
-    left_behind = path.name.endswith((".part", "~"))
-    return not left_behind and not any(p.startswith(".") or p == "__pycache__" for p in parts)
+    """Return whether a file is the package's own, and not left there by Python, editors, people."""
+    name = path.relative_to(package)
+    hidden = any(part.startswith(".") for part in name.parts)
+    known = any(name.match(pattern) for pattern in PACKAGE_FILES)
+    lonely = path.suffix == ".json" and not path.with_suffix(".safetensors").is_file()
+    return known and path.is_file() and not (hidden or lonely or path.is_symlink())
 
 
 def check_nothing_leaks(solved: Path, student: Path) -> None:
@@ -88,10 +116,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _write_zip(to: Path, files: dict[str, bytes]) -> None:
-    with (
-        written_whole(to) as unfinished,
-        zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as bundle,
-    ):
+    with written_whole(to) as unfinished, zipfile.ZipFile(unfinished, "w") as bundle:
         for name, content in files.items():
             entry = zipfile.ZipInfo(f"{FOLDER}/{name}", EARLIEST)
             entry.external_attr = 0o644 << 16

@@ -32,8 +32,8 @@ class Result:
     """One lesson of a run, from waiting to done.
 
     Attributes:
-        status: "waiting", "running", "ok", "slow" (above its budget), "failed", or "stopped" when
-            somebody ended the run before it was done.
+        status: "waiting", "running", "ok", "slow" (above its budget), "failed", or "interrupted"
+            when the run was ended before it was done.
         seconds: from the start of the kernel to its end; while running, since the start.
         error: what went wrong, in one sentence.
         notebook: the executed notebook, when there is one.
@@ -60,6 +60,10 @@ class Result:
             self.limits.peak_mib is not None and peak_mib > self.limits.peak_mib
         )
         self.status = "failed" if error else "slow" if over else "ok"
+
+    def fail(self, error: str) -> None:
+        """Record that the lesson failed without measurements of its own, or after them."""
+        self.finish(self.seconds, self.peak_mib, error)
 
     @property
     def time_text(self) -> str:

@@ -3,17 +3,20 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from transferlab.device import choose_device, cpu_quota
 from transferlab.errors import InputError
 from transferlab.kit import kernel
+from transferlab.kit.family import MARK, end_family
 from transferlab.kit.lessons import Lesson, check_parameters
 from transferlab.kit.notebooks import write_text
 from transferlab.kit.progress import Progress
@@ -21,13 +24,10 @@ from transferlab.kit.report import Report
 from transferlab.kit.results import LIMITS, Result, duration
 
 EXECUTE = Path(__file__).with_name("execute.py")
-THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+THREAD_VARIABLES = [f"{name}_NUM_THREADS" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")]
+THREAD_VARIABLES.append("VECLIB_MAXIMUM_THREADS")
+ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a polite end, a closed terminal
+HEARTBEAT = 20  # seconds after which the page is written anew, even when nothing has happened
 
 
 def run_lessons(
@@ -44,6 +44,8 @@ def run_lessons(
 ) -> list[Result]:
     """Run lessons and return one result for each; a lesson that fails does not stop the others.
 
+    SIGINT, SIGTERM and SIGHUP end all lessons, and the report says so; then SystemExit is raised.
+
     Args:
         parameters: more parameters for every lesson, such as {"seed": 3}.
         jobs: lessons at once. By default as many as there are cores; one in `full`, where a lesson
@@ -57,44 +59,84 @@ def run_lessons(
     if profile not in LIMITS:
         raise InputError(f"profile={profile!r} is unknown; expected one of {', '.join(LIMITS)}.")
     choose_device(device)  # fail once here rather than in every lesson
-    parameters = {"profile": profile, "device": device, **(parameters or {})}
-    for lesson in lessons:
-        check_parameters(lesson, parameters)
+    always = {"profile": profile, "device": device}
+    given = {**always, **(parameters or {})}
+    results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
+    for result in results:
+        try:
+            check_parameters(result.lesson, always)
+        except InputError as error:  # this file is at fault; the others can run
+            result.fail(str(error))
+        else:
+            check_parameters(result.lesson, given)
     cores = max(1, int(cpu_quota()))
     jobs = min(jobs or (1 if profile == "full" else cores), len(lessons))
     environment = _environment(profile, device, threads or max(1, cores // jobs))
 
-    results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
     # The longest lessons go first: one that began last would keep a core busy, the others idle.
     usual = usual_seconds or {}
     waiting = sorted(results, key=lambda r: usual.get(r.lesson.name, 0), reverse=True)
-    running = []
+    running: list[_Execution] = []
     report = Report(build / profile, profile, device)
     report.write(results)
-    with Progress(profile, jobs, usual) as progress:
+    with _first_signal_ends() as signals, Progress(profile, jobs, usual) as progress:
         try:
-            while waiting or running:
+            while (waiting or running) and not signals:
                 while waiting and len(running) < jobs:
-                    running.append(_Execution(waiting.pop(0), parameters, environment, timeout))
-                    progress.started(running[-1].result)
+                    result = waiting.pop(0)
+                    progress.started(result)
+                    try:
+                        if not result.done:
+                            running.append(_Execution(result, given, environment, timeout))
+                    except OSError as error:  # such as a full disk
+                        result.fail(f"it could not be started: {error}")
+                    if result.done:
+                        progress.finished(result, results)
                     report.write(results)
                 for execution in list(running):
                     if execution.poll():
-                        running.remove(execution)
                         execution.keep_notebook(build / profile)
+                        running.remove(execution)
                         progress.finished(execution.result, results)
                         report.write(results)
                 progress.update(results)
+                if time.time() - report.written > HEARTBEAT:
+                    report.write(results)
                 time.sleep(0.1)
-        finally:  # after Ctrl-C, some are still running
-            for execution in running:
-                execution.end()
-            unfinished = [result for result in results if not result.done]
+        finally:  # after a signal or a full disk, some are still running
+            if unfinished := [result for result in results if not result.done]:
+                with contextlib.suppress(OSError):  # the terminal may have been closed
+                    print("ending lessons …", file=sys.stderr, flush=True)
+            _end(running)
             for result in unfinished:
-                result.status = "stopped"
+                result.status = "interrupted"
             if unfinished:
                 report.write(results)
     return results
+
+
+@contextlib.contextmanager
+def _first_signal_ends() -> Iterator[list[int]]:
+    """Let the first signal raise SystemExit, and ignore the next ones; yield a list for it."""
+    received: list[int] = []
+
+    def end(number: int, frame: object) -> None:
+        if not received:
+            received.append(number)
+            sys.exit(128 + number)
+
+    numbers = [getattr(signal, name) for name in ENDINGS if hasattr(signal, name)]
+    # `nohup` and a shell's background jobs have them ignored, and other threads cannot set them.
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [n for n in numbers if main and signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items() if not received else ():
+            signal.signal(number, handler)
+    if received:  # raised where Python swallows exceptions, as in __del__
+        sys.exit(128 + received[0])
 
 
 def _environment(profile: str, device: str, threads: int) -> dict[str, str]:
@@ -128,8 +170,8 @@ class _Execution:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", EXECUTE, *arguments],
-                env={**environment, "IPYTHONDIR": str(folder / "ipython")},
-                stdin=subprocess.DEVNULL,
+                env={**environment, "IPYTHONDIR": str(folder / "ipython"), MARK: str(folder)},
+                stdin=subprocess.PIPE,  # it closes when this program ends: see execute.py
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches this program only, which ends the others
@@ -151,14 +193,11 @@ class _Execution:
         self.result.seconds = time.perf_counter() - self.started
         if ended:
             last = (self.log.read_text(errors="replace").strip().splitlines() or [""])[-1]
-            self.result.finish(
-                self.result.seconds, 0.0, f"the notebook's process ended early: {last}"
-            )
+            code = self.process.returncode
+            self.result.fail(f"the notebook's process ended early (exit code {code}): {last}")
         elif self.timeout and self.result.seconds > self.timeout:
-            self.end()
             where = f"code cell {self.result.cells_done + 1}"
-            message = f"ended after {duration(self.timeout)} without a result, in {where}."
-            self.result.finish(self.result.seconds, 0.0, message)
+            self.result.fail(f"ended after {duration(self.timeout)} without a result, in {where}.")
         return self.result.done
 
     def _events(self) -> list[dict[str, Any]]:
@@ -170,26 +209,28 @@ class _Execution:
                 events.append(json.loads(line)["event"])
         return events
 
-    def end(self) -> None:
-        """End the process and everything that it has started."""
-        import psutil
-
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.process.pid)
-            family = [*process.children(recursive=True), process]
-            for member in family:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    member.kill()
-            psutil.wait_procs(family, timeout=5)
-        self.process.wait()
-
     def keep_notebook(self, folder: Path) -> None:
-        """Move the executed notebook to the build folder and remove everything else."""
+        """Move the executed notebook to the build folder; end and remove everything else."""
+        _end([self])  # also what a lesson that went well has left running
         target = folder / f"{self.result.lesson.name}.ipynb"
-        target.unlink(missing_ok=True)
+        text = ""
         with contextlib.suppress(OSError, ValueError):  # ended in the middle of writing it
             text = self.executed.read_text(encoding="utf-8")
             json.loads(text)
-            write_text(target, text)
-            self.result.notebook = target
+        try:
+            target.unlink(missing_ok=True)
+            if text:
+                write_text(target, text)
+                self.result.notebook = target
+        except (OSError, InputError) as error:
+            self.result.fail(f"the executed notebook could not be kept: {error}")
         self.folder.cleanup()
+
+
+def _end(executions: Sequence[_Execution]) -> None:
+    """End the processes and everything that they have started."""
+    end_family({execution.folder.name for execution in executions})
+    for execution in executions:
+        execution.process.kill()  # does nothing to one that has ended
+        execution.process.wait()
+        execution.process.stdin.close()

@@ -1,7 +1,9 @@
 """`load_backbone`: any network of the course or of torchvision, by name, with checked weights."""
 
 import contextlib
+import difflib
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +23,19 @@ from transferlab.models.vgg import narrow_vgg16
 from transferlab.models.weights import (
     SHIPPED,
     card,
+    head_rows,
     is_backbone_layout,
     load_into,
     read_note,
     read_weights,
     shipped,
+    tied_names,
+    without_prefix,
     write_weights,
 )
 
-OWN = {
-    "mlp": mlp,
-    "small_cnn": small_cnn,
-    "resnet20": resnet20,
-    "narrow_resnet50": narrow_resnet50,
-    "narrow_vgg16": narrow_vgg16,
-    "narrow_inception": narrow_inception,
-    "text_transformer": text_transformer,
-}
+BUILDERS = (mlp, small_cnn, resnet20, narrow_resnet50, narrow_vgg16, narrow_inception)
+OWN = {build.__name__: build for build in (*BUILDERS, text_transformer)}
 
 
 def load_backbone(
@@ -59,7 +57,7 @@ def load_backbone(
     Args:
         name: one of `OWN`, or a classifier of torchvision.models, such as "resnet50".
         weights: None (random), the name of a shipped checkpoint, the name of torchvision weights
-            ("DEFAULT", "IMAGENET1K_V1", …), or the path of a file.
+            ("DEFAULT", "IMAGENET1K_V1", …), or the path of a file, whose numbers become float32.
         num_classes: outputs of a new head; None keeps the head that came with the weights.
         size: image height and width, where they should differ from those of pre-training.
         normalize: False leaves out the normalisation by the weights' mean and standard deviation.
@@ -67,10 +65,13 @@ def load_backbone(
         sha256: the expected hash of a weights file, when its name does not contain it.
         seed: makes random weights and the new head reproducible.
     """
-    if name not in OWN and name not in torchvision_names():
+    names = [*OWN, *torchvision_names()]
+    if name not in names:
+        near = difflib.get_close_matches(str(name).lower(), names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
             f"network {name!r} is unknown; expected {', '.join(OWN)}, or a classifier of "
-            "torchvision.models, such as 'resnet50'."
+            f"torchvision.models, such as 'resnet50'.{hint}"
         )
     if weights is not None:
         weights = str(Path(weights).expanduser())  # a name has no ~ and stays as it is
@@ -89,6 +90,9 @@ def load_backbone(
         model = build(name, weights, num_classes, size, sha256, note)
     if not normalize:
         model.leave_out_normalization()
+    if num_classes is None:
+        model.classes, model.trained_on = note.get("classes"), note.get("trained_on")
+    model.columns = note.get("columns")
     return model
 
 
@@ -97,6 +101,7 @@ def save_weights(model: Backbone, path: str | Path, dtype: torch.dtype | None = 
 
     Args:
         dtype: torch.float16 halves the file; the running statistics of BatchNorm are rounded too.
+            Whatever it is, `load_backbone` makes it float32.
     """
     if has_lora(model):
         raise InputError(
@@ -105,9 +110,13 @@ def save_weights(model: Backbone, path: str | Path, dtype: torch.dtype | None = 
         )
     note = {
         "architecture": model.name,
-        "shape": model.shape,
+        "shape": list(model.shape),
         "normalized": not model.normalization_left_out,
         "preprocessing": getattr(model.transform, "version", None),
+        "classes": model.classes,
+        "trained_on": model.trained_on,
+        "columns": model.columns,
+        "tied": tied_names(model),
     }
     write_weights(path, model.state_dict(), note, dtype)
 
@@ -121,17 +130,17 @@ def _own(
     note: dict[str, Any],
 ) -> Backbone:
     build = OWN[name]
-    shape = note.get("shape", inspect.signature(build).parameters["shape"].default)
+    usual = inspect.signature(build).parameters["shape"].default
+    shape = tuple(note.get("shape", usual))
+    if len(shape) != len(usual):
+        raise InputError(f"{weights} notes inputs of shape {shape}; {name}'s are like {usual}.")
     if size is not None:
         shape = _resized(shape, size)
     if weights is None:
         return build(num_classes, shape)
     state, path = _read_own(weights, sha256)
-    if "head.weight" not in state:
-        raise InputError(f"{path} holds no head; expected tensors head.weight and head.bias.")
-    classes = len(state["head.weight"])
-    model = build(classes, shape)
-    load_into(model, state, str(path))
+    model = build(head_rows(state, path), shape)
+    load_into(model, state, str(path), note.get("tied"))
     model.weights = str(weights)
     if num_classes is not None:
         model.replace_head(num_classes)
@@ -149,23 +158,20 @@ def _resized(shape: tuple[int, ...], size: int) -> tuple[int, int, int]:
 def _read_own(weights: str | Path, sha256: str | None) -> tuple[dict[str, Tensor], Path]:
     if str(weights) in shipped():
         path = SHIPPED / f"{weights}.safetensors"
-        return read_weights(path, card(str(weights))["sha256"]), path
+        return read_weights(path, sha256 or card(str(weights))["sha256"]), path
     path = Path(weights)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(
             f"weights {str(weights)!r}: there is no such file and no shipped checkpoint of that "
             f"name; shipped are {', '.join(shipped()) or 'none'}."
         )
-    return _own_names(read_weights(path, sha256)), path
+    return _own_names(without_prefix(read_weights(path, sha256))), path
 
 
 def _own_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """Rename the tensors of a published checkpoint: its last layer is our head."""
     if is_backbone_layout(state):
         return state
-    heads = {"linear": "head", "fc": "head", "classifier": "head"}
-    renamed = {}
-    for key, tensor in state.items():
-        first, _, rest = key.partition(".")
-        renamed[f"{heads[first]}.{rest}" if first in heads else f"features.{key}"] = tensor
-    return renamed
+    named = {f"features.{name}": tensor for name, tensor in state.items()}
+    head = r"^features\.(linear|fc|classifier)\."
+    return {re.sub(head, "head.", name): tensor for name, tensor in named.items()}

@@ -9,8 +9,7 @@
 Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2022).
 """
 
-import hashlib
-import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,9 +18,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from transferlab.errors import InputError
-from transferlab.files import tensor_bytes
+from transferlab.files import hash_tensors
 from transferlab.models.backbone import Backbone
-from transferlab.models.weights import read_note, read_weights, write_weights
+from transferlab.models.weights import head_rows, read_note, read_weights, write_weights
+
+MATRIX = ".parametrizations.weight.0.A"  # how the names of the matrices A end
 
 
 class LoRA(nn.Module):
@@ -74,7 +75,7 @@ def add_lora(
             in the features). None: all linear layers and convolutions of the features.
         seed: fixes the random A.
     """
-    if rank < 1 or not alpha > 0:
+    if rank < 1 or not 0 < alpha < math.inf:
         raise InputError(f"rank={rank}, alpha={alpha}: expected at least 1 and a positive number.")
     if has_lora(model):
         raise InputError(f"{model.name} has LoRA matrices already; call merge_lora first.")
@@ -85,10 +86,18 @@ def add_lora(
                 "weights; call freeze(model) first."
             )
     generator = torch.Generator().manual_seed(seed)
-    for name in _choose(model, layers):
-        layer = model.get_submodule(name)
-        lora = LoRA(layer.weight, rank, alpha, generator)
-        parametrize.register_parametrization(layer, "weight", lora)
+    chosen = {name: model.get_submodule(name).weight for name in _choose(model, layers)}
+    for name, module in model.named_modules():
+        for mine in chosen if name not in chosen else ():
+            if any(weight is chosen[mine] for weight in module.parameters(recurse=False)):
+                raise InputError(
+                    f"{model.name}: {mine} and {name} share a weight, and {name} gets no matrices; "
+                    "choose layers= so that both get them, or neither."
+                )
+    # Layers that share a weight share its matrices.
+    loras = {w: LoRA(w, rank, alpha, generator) for w in dict.fromkeys(chosen.values())}
+    for name, weight in chosen.items():
+        parametrize.register_parametrization(model.get_submodule(name), "weight", loras[weight])
 
 
 def merge_lora(model: nn.Module) -> None:
@@ -96,8 +105,13 @@ def merge_lora(model: nn.Module) -> None:
 
     This restores the plain architecture and its original parameter names.
     """
+    merged = set()  # a weight that layers share changes once
     for layer in _lora_layers(model).values():
-        parametrize.remove_parametrizations(layer, "weight")
+        weight = layer.parametrizations.weight.original
+        parametrize.remove_parametrizations(
+            layer, "weight", leave_parametrized=weight not in merged
+        )
+        merged.add(weight)
 
 
 def has_lora(model: nn.Module) -> bool:
@@ -120,16 +134,13 @@ def save_lora(model: Backbone, path: str | Path) -> None:
     if not adapted:
         raise InputError(f"{model.name} has no LoRA matrices to save; call add_lora first.")
     lora = next(iter(adapted.values())).parametrizations.weight[0]
-    moved = _moved(model)
     note = {
         "architecture": model.name,
-        "base": _digest(_base(model)),
-        "content": _digest(moved),
-        "rank": len(lora.A),
+        "frozen": hash_tensors(sorted(_base(model).items())),
         "alpha": lora.alpha,
-        "layers": list(adapted),
+        "classes": model.classes,
     }
-    write_weights(path, moved, note, dtype=None)
+    write_weights(path, _moved(model), note, dtype=None)
 
 
 def load_lora(model: Backbone, path: str | Path) -> None:
@@ -138,19 +149,26 @@ def load_lora(model: Backbone, path: str | Path) -> None:
     The base is compared by its hash; another base is refused, and so is an altered file.
     """
     moved, note = read_weights(path), read_note(path, model.name)
-    if "base" not in note:
-        raise InputError(f"{path} holds no LoRA matrices; expected a file that save_lora wrote.")
-    if _digest(moved) != note["content"]:
-        raise InputError(f"{path} was altered: its tensors no longer match its hash.")
-    if _digest(_base(model)) != note["base"]:
+    if not {"frozen", "alpha"} <= note.keys():
+        raise InputError(f"{path} holds no LoRA matrices as this version's save_lora writes them.")
+    if hash_tensors(sorted(_base(model).items())) != note["frozen"]:
         raise InputError(
             f"{path} was trained on other weights of {model.name} than this model has; load "
             "those weights first."
         )
-    add_lora(model, note["rank"], note["alpha"], note["layers"])
-    if len(moved["head.weight"]) != model.num_classes:
-        model.replace_head(len(moved["head.weight"]))
+    rows = head_rows(moved, path)
+    layers = {name.removesuffix(MATRIX): t for name, t in moved.items() if name.endswith(MATRIX)}
+    rank = max((t.shape[0] for t in layers.values() if t.ndim), default=0)
+    add_lora(model, rank, note["alpha"], list(layers))
+    expected = {name: tensor.shape for name, tensor in _moved(model).items()}
+    expected |= {"head.weight": (rows, model.width), "head.bias": (rows,)}
+    if {name: tensor.shape for name, tensor in moved.items()} != expected:
+        merge_lora(model)  # B is 0: the weights stay as they were
+        raise InputError(f"{path} was altered: its tensors are not those of one LoRA.")
+    if rows != model.num_classes:
+        model.replace_head(rows)
     model.load_state_dict(moved, strict=False)  # the base is in the model already
+    model.classes = note.get("classes")
 
 
 def _lora_layers(model: nn.Module) -> dict[str, nn.Module]:
@@ -189,7 +207,7 @@ def _base(model: Backbone) -> dict[str, Tensor]:
     """Return the frozen weights that the matrices are added to, and the normalisation."""
     matrices = {p for m in model.modules() if isinstance(m, LoRA) for p in m.parameters()}
     base = dict(model.normalize.named_buffers("normalize"))
-    for name, parameter in model.features.named_parameters("features"):
+    for name, parameter in model.features.named_parameters("features", remove_duplicate=False):
         if parameter not in matrices:
             base[plain_name(name)] = parameter
     return base
@@ -199,12 +217,3 @@ def _moved(model: Backbone) -> dict[str, Tensor]:
     """Return the rest of the state dict: matrices, head and running statistics."""
     base = _base(model)
     return {name: t for name, t in model.state_dict().items() if plain_name(name) not in base}
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    """Return the SHA-256 of names, shapes, types and values."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
-        digest.update(tensor_bytes(tensor))
-    return digest.hexdigest()

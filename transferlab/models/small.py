@@ -1,5 +1,6 @@
 """Two networks that are small enough to train live: a multilayer perceptron and a small CNN."""
 
+import math
 from collections.abc import Sequence
 
 from torch import nn
@@ -9,12 +10,20 @@ from transferlab.models.backbone import Backbone
 
 def mlp(
     num_classes: int = 10,
-    shape: tuple[int, int, int] = (1, 28, 28),
+    shape: int | Sequence[int] = (1, 28, 28),
     widths: Sequence[int] = (128, 64),
 ) -> Backbone:
-    """Return a multilayer perceptron: pixels → widths[0] → … → widths[-1] → classes."""
+    """Return a multilayer perceptron: inputs → widths[0] → … → widths[-1] → classes.
+
+    >>> table = data.csv_file("wine.csv")
+    >>> model = mlp(len(table.classes), len(table.columns))
+
+    Args:
+        shape: (channels, height, width) of an image, or how many columns a table has.
+    """
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
     layers: list[nn.Module] = [nn.Flatten()]
-    inputs = shape[0] * shape[1] * shape[2]
+    inputs = math.prod(shape)
     for width in widths:
         layers += [nn.Linear(inputs, width), nn.ReLU()]
         inputs = width

@@ -15,7 +15,13 @@ from torchvision.transforms import functional as V
 from transferlab.data.places import weights_folders
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
-from transferlab.models.weights import is_backbone_layout, load_into, read_weights
+from transferlab.models.weights import (
+    head_rows,
+    is_backbone_layout,
+    load_into,
+    read_weights,
+    without_prefix,
+)
 
 FIXED_SIZE = ("vit_", "maxvit_")  # their position tables fit one image size only
 
@@ -60,7 +66,7 @@ def torchvision_backbone(
     state, source = None, "random weights"
     if weights is not None:
         path = torchvision_file(name, version) if str(weights) in _names(versions) else weights
-        state, source = read_weights(path, sha256), str(path)
+        state, source = without_prefix(read_weights(path, sha256)), str(path)
     own_layout = state is not None and is_backbone_layout(state)
 
     preset = version.transforms()
@@ -79,8 +85,6 @@ def torchvision_backbone(
         options["aux_logits"] = state is not None and any(k.lower()[:3] == "aux" for k in state)
     network = torchvision.models.get_model(name, weights=None, **options)
     head_name = _head_name(network)
-    if own_layout and "head.weight" not in state:
-        raise InputError(f"{source} holds no head; expected tensors head.weight and head.bias.")
     if state is not None and not own_layout:
         _fit_head(network, head_name, state)
         load_into(network, state, source)
@@ -105,8 +109,8 @@ def torchvision_backbone(
         ),
     )
     if own_layout:
-        model.replace_head(len(state["head.weight"]))
-        load_into(model, state, source)
+        model.replace_head(head_rows(state, source))
+        load_into(model, state, source, note.get("tied"))
         if num_classes is not None:
             model.replace_head(num_classes)
     elif num_classes is None:
@@ -137,8 +141,13 @@ def _version(name: str, weights: str | Path | None, versions: type, note: dict[s
             f"{name}: weights {str(weights)!r} are neither a file nor one of "
             f"{', '.join(_names(versions))}."
         )
-    came_from = note.get("preprocessing")
-    return versions[came_from] if came_from in _names(versions) else next(iter(versions))
+    came_from = note.get("preprocessing") or next(iter(versions)).name
+    if came_from not in _names(versions):
+        raise InputError(
+            f"{weights} notes the preprocessing of {came_from!r}; this torchvision has "
+            f"{', '.join(_names(versions))}."
+        )
+    return versions[came_from]
 
 
 def torchvision_file(name: str, version: WeightsEnum) -> Path:
@@ -181,7 +190,7 @@ def _head_name(network: nn.Module) -> str:
 def _fit_head(network: nn.Module, head_name: str, state: dict[str, Tensor]) -> None:
     """Give the network as many outputs as the weights have, which need not be 1000."""
     head, rows = network.get_submodule(head_name), state.get(f"{head_name}.weight")
-    if isinstance(head, nn.Linear) and rows is not None and len(rows) != head.out_features:
+    if isinstance(head, nn.Linear) and rows is not None and rows.ndim == 2:
         network.set_submodule(
             head_name, nn.Linear(head.in_features, len(rows), bias=head.bias is not None)
         )

@@ -12,13 +12,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
+from transferlab.checks import check_labels
 from transferlab.data import MemoryDataset, in_memory
 from transferlab.data.dataset import as_float
 from transferlab.device import choose_device, seeded
 from transferlab.errors import InputError
 from transferlab.finetune.freezing import mode_is_held
 from transferlab.history import History
-from transferlab.metrics import check_labels, evaluation_mode
+from transferlab.metrics import evaluation_mode
 from transferlab.privacy.accounting import import_opacus, noise_for, spent_epsilon
 from transferlab.run import QUIET_SECONDS
 

@@ -8,8 +8,9 @@ import numpy as np
 from torch import nn
 from torch.utils.data import Dataset
 
+from transferlab.checks import check_labels
 from transferlab.errors import InputError
-from transferlab.metrics import Interval, check_labels, predict
+from transferlab.metrics import Interval, class_scores
 
 REPEATS = 200  # of the bootstrap
 LOW_FPR = 0.01
@@ -116,7 +117,7 @@ def _confidence(model: nn.Module, dataset: Dataset, device: str) -> np.ndarray:
     losses, which are all near 0 (Carlini, Chien, Nasr, Song, Terzis and Tramèr, Membership
     Inference Attacks From First Principles, 2022).
     """
-    logits, y = predict(model, dataset, device=device)
+    logits, y = class_scores(model, dataset, device=device)
     check_labels(y, logits.shape[1])
     logits, y = logits.cpu().double(), y.cpu()[:, None]
     others = logits.scatter(1, y, -math.inf)

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from tqdm.auto import tqdm
 
 from transferlab.data import MemoryDataset, labels
-from transferlab.data.dataset import class_names
+from transferlab.data.dataset import class_names, names_of
 from transferlab.device import seeded
 from transferlab.errors import InputError
 from transferlab.features import extract_features
@@ -79,6 +79,7 @@ def rank_models(
         seed: fixes the shuffles.
     """
     _check(models, scores, shuffles, fine_tuned, source_accuracy or {})
+    _check_heads(models, train)
     n = len(labels(train))
     generator = torch.Generator().manual_seed(seed)
     shuffled = [torch.randperm(n, generator=generator) for _ in range(shuffles)]
@@ -156,6 +157,17 @@ def _card_accuracy(model: Backbone) -> float | None:
         return None
     metrics = card(model.weights)["metrics"]
     return next((value for key, value in metrics.items() if key.startswith("accuracy")), None)
+
+
+def _check_heads(models: Mapping[str, Backbone], train: Dataset) -> None:
+    """Refuse heads that were trained on the very data: LEEP and NCE would praise themselves."""
+    task = (getattr(train, "name", "data"), names_of(train, "classes"))
+    for name, model in models.items():
+        if model.trained_on is not None and (model.trained_on, model.classes) == task:
+            raise InputError(
+                f"{name!r} has a head that was trained on {task[0]}, the data to rank models for; "
+                "expected the head of pre-training. Load the model again."
+            )
 
 
 def _check(
