@@ -178,20 +178,21 @@ def test_no_module_is_hidden_by_a_function():
         assert found is module
 
 
-# ---- the weight of `import transferlab` ----------------------------------------------------------
+# ---- the weight of `from transferlab import *` ----------------------------------------------------------
 
 NEWLY_IMPORTED = """
 import os, sys
 before = dict(os.environ)
 import torch, torchvision
 already = set(sys.modules)
-import transferlab
+from transferlab import *
+assert callable(fit) and data.digits
 assert dict(os.environ) == before, "the environment was changed"
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - already}))
 """
 
 
-def test_importing_the_package_imports_little_and_changes_nothing():
+def test_using_the_package_imports_little_and_changes_nothing():
     done = subprocess.run(
         [sys.executable, "-c", NEWLY_IMPORTED], capture_output=True, text=True, check=True
     )
@@ -201,6 +202,14 @@ def test_importing_the_package_imports_little_and_changes_nothing():
     parts_of = {"torch", "torchvision", "transferlab"}
     strangers = {name for name in ours - parts_of - LIGHT if not name.startswith("_")}
     assert strangers <= {"charset_normalizer", "packaging"}, strangers
+
+
+def test_the_bare_import_needs_no_torch():
+    """So that the command line answers at once; torch comes with the first name that is used."""
+    code = "import sys, transferlab; print('torch' in sys.modules, transferlab.fit.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "transferlab.train"]
+    assert set(dir(transferlab)) == set(transferlab.__all__)
 
 
 # ---- sizes ---------------------------------------------------------------------------------------

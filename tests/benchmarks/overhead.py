@@ -54,21 +54,21 @@ def ours() -> float:
 
 
 def import_ratio() -> float:
-    """Return how long `import transferlab` takes, as a multiple of torch with torchvision."""
+    """Return how long `import transferlab.train` takes, as a multiple of torch with torchvision."""
 
     def seconds(what: str) -> float:
         started = time.perf_counter()
         subprocess.run([sys.executable, "-c", f"import {what}"], check=True)
         return time.perf_counter() - started
 
-    pairs = [(seconds("transferlab"), seconds("torch, torchvision")) for _ in range(ROUNDS)]
+    pairs = [(seconds("transferlab.train"), seconds("torch, torchvision")) for _ in range(ROUNDS)]
     return statistics.median(ours / theirs for ours, theirs in pairs)
 
 
 def main() -> None:
     torch.set_num_threads(1)
     print(busy())
-    print(f"import transferlab / import torch, torchvision: {import_ratio():.2f} (goal: 1.3)")
+    print(f"import transferlab.train / import torch, torchvision: {import_ratio():.2f} (goal: 1.3)")
     steps = EPOCHS * -(-SAMPLES // BATCH)
     found: dict[str, list[float]] = {"bare loop": [], "fit": []}
     for _ in range(ROUNDS):

@@ -76,7 +76,10 @@ def write_bundle(
     near = [path for folder in folders for path in folder.rglob("*")]
     left_out = {path for path in near if path.is_symlink() or path.is_file()} - set(files)
     named = {path.relative_to(root).as_posix(): path for path in files} | {"README.md": README}
-    _write_zip(to, {name: named[name].read_bytes() for name in sorted(named)})
+    try:
+        _write_zip(to, {name: named[name].read_bytes() for name in sorted(named)})
+    except OSError as error:
+        raise InputError(f"{to} cannot be written: {error.strerror}.") from error
     seen = [path.relative_to(root) for path in sorted(left_out)]
     return sorted(named), [path.as_posix() for path in seen if "__pycache__" not in path.parts]
 
