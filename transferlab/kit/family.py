@@ -17,11 +17,11 @@ MARK = "TRANSFERLAB_LESSON"  # the variable; its value is the lesson's temporary
 
 def family(marks: Set[str]) -> list[psutil.Process]:
     """Return the processes with one of the marks and their descendants, without this process."""
-    everything = list(psutil.process_iter(["environ", "ppid"]))
+    everything = list(psutil.process_iter(["environ", "ppid", "status"]))
     members = [p for p in everything if (p.info["environ"] or {}).get(MARK) in marks]
     for member in members:  # the list grows meanwhile: a child may have emptied its environment
         members += [p for p in everything if p.info["ppid"] == member.pid and p not in members]
-    return [p for p in members if p.pid != os.getpid()]
+    return [p for p in members if p.pid != os.getpid() and p.info["status"] != "zombie"]
 
 
 def end_family(marks: Set[str]) -> None:

@@ -211,12 +211,12 @@ class _Execution:
 
     def keep_notebook(self, folder: Path) -> None:
         """Move the executed notebook to the build folder; end and remove everything else."""
-        _end([self])  # also what a lesson that went well has left running
         target = folder / f"{self.result.lesson.name}.ipynb"
         text = ""
         with contextlib.suppress(OSError, ValueError):  # ended in the middle of writing it
             text = self.executed.read_text(encoding="utf-8")
             json.loads(text)
+        _end([self])  # also what a lesson that went well has left running
         try:
             target.unlink(missing_ok=True)
             if text:
@@ -224,13 +224,13 @@ class _Execution:
                 self.result.notebook = target
         except (OSError, InputError) as error:
             self.result.fail(f"the executed notebook could not be kept: {error}")
-        self.folder.cleanup()
 
 
 def _end(executions: Sequence[_Execution]) -> None:
-    """End the processes and everything that they have started."""
+    """End the processes and everything that they have started; remove their folders."""
     end_family({execution.folder.name for execution in executions})
     for execution in executions:
         execution.process.kill()  # does nothing to one that has ended
         execution.process.wait()
         execution.process.stdin.close()
+        execution.folder.cleanup()
