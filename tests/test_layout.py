@@ -178,7 +178,7 @@ def test_no_module_is_hidden_by_a_function():
         assert found is module
 
 
-# ---- the weight of `from transferlab import *` ----------------------------------------------------------
+# ---- the weight of `from transferlab import *` ---------------------------------------------------
 
 NEWLY_IMPORTED = """
 import os, sys

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import psutil
 import pytest
 from toy_course import write_lesson
 
+from transferlab.kit import run
 from transferlab.kit.lessons import find_lessons
 from transferlab.kit.run import run_lessons
 
@@ -37,27 +39,33 @@ EMPTIED = "import os, subprocess, time\nsubprocess.Popen(['sleep', '600'], env={
 SLEEP = "time.sleep(600)"
 
 
-def left(folder: Path) -> list[str]:
-    """Return the names of the running processes that a run in this folder has started."""
-    names = []
+def of(folder: Path) -> list[psutil.Process]:
+    """Return the running processes that a run in this folder has started."""
+    found = []
     for process in psutil.process_iter(["name", "environ", "cwd"]):
         marked = (process.info["environ"] or {}).get(MARK) == str(folder)
-        if marked and process.pid != os.getpid():
-            names.append(process.info["name"])
-    return names
+        inside = (process.info["cwd"] or "").startswith(
+            f"{folder}/"
+        )  # its environment may be empty
+        if (marked or inside) and process.pid != os.getpid():
+            found.append(process)
+    return found
+
+
+def left(folder: Path) -> list[str]:
+    """Return their names."""
+    return [process.info["name"] for process in of(folder)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv(MARK, str(tmp_path))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))  # for this process
     (tmp_path / "temporary").mkdir()
     yield tmp_path
-    for process in psutil.process_iter(["environ"]):  # when a test has failed
-        if (process.info["environ"] or {}).get(MARK) == str(
-            tmp_path
-        ) and process.pid != os.getpid():
-            process.kill()
+    for process in of(tmp_path):  # when a test has failed
+        process.kill()
 
 
 def end(folder: Path, lesson: str, *signals: int) -> tuple[int, str, str]:
@@ -119,16 +127,28 @@ def test_lessons_end_with_a_runner_that_was_killed(folder: Path, lesson: str) ->
     assert "never more than a minute old; if it is, the run has" in page
 
 
-def test_what_a_lesson_has_hidden_ends_with_it(folder: Path) -> None:
-    course = folder / "course"
-    write_lesson(course, "01_a/01_session", SESSION + SLEEP)
-    write_lesson(course, "01_a/02_two_forks", TWO_FORKS + SLEEP)
-    write_lesson(course, "01_a/03_two_forks_left", TWO_FORKS)
-    write_lesson(course, "01_a/04_emptied", EMPTIED + SLEEP)
-    results = run_lessons(
-        find_lessons(course), "smoke", "cpu", jobs=4, build=folder / "build", timeout=15
-    )
-    assert [r.status for r in results] == ["failed", "failed", "ok", "failed"]
-    assert results[0].error == "ended after 15 s without a result, in code cell 2."
+def test_what_a_lesson_has_hidden_ends_at_the_timeout(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poll, course = run._Execution.poll, folder / "course"
+
+    def poll_when_it_has_hidden(execution: run._Execution) -> bool:
+        ready = (folder / execution.result.lesson.path.stem).exists()
+        execution.timeout = 0.1 if ready else None
+        return poll(execution)
+
+    monkeypatch.setattr(run._Execution, "poll", poll_when_it_has_hidden)
+    for name, hide in (("01_session", SESSION), ("02_forks", TWO_FORKS), ("03_emptied", EMPTIED)):
+        ready = f"open({str(folder / name)!r}, 'w').close()"
+        write_lesson(course, f"01_a/{name}", f"{hide}\n{ready}\n{SLEEP}")
+    results = run_lessons(find_lessons(course), "smoke", "cpu", jobs=3, build=folder / "build")
+    assert ["without a result, in code cell" in r.error for r in results] == [True] * 3
     assert left(folder) == []
     assert not psutil.Process().children(recursive=True)
+
+
+def test_what_a_lesson_leaves_running_ends_with_it(folder: Path) -> None:
+    write_lesson(folder / "course", "01_a/01_two_forks", TWO_FORKS)
+    (result,) = run_lessons(find_lessons(folder / "course"), "smoke", "cpu", build=folder / "build")
+    assert result.status in ("ok", "slow"), result.error
+    assert left(folder) == []

@@ -321,7 +321,7 @@ def test_a_full_disk_leaves_no_half_bundle(
     monkeypatch.setattr(os, "fsync", full)
     code, output, error = command("release", "01_a", "--to", "bundle.zip")
     assert (code, output) == (2, "")
-    assert error == "bundle.zip cannot be read or written: No space left on device.\n"
+    assert error == "bundle.zip cannot be written: No space left on device.\n"
     assert sorted(path.name for path in house.iterdir()) == before
 
 
