@@ -260,7 +260,9 @@ def test_exercises_begin_like_a_lesson(chapter: str) -> None:
     "chapter", sorted({path.parent.name for path in ROOT.glob("course/*/*.ipynb")})
 )
 def test_the_chapter_can_be_released(chapter, tmp_path):
-    names = write_bundle([chapter], tmp_path / "bundle.zip", ROOT / "course", ROOT / "solutions")
+    house = (ROOT / "course", ROOT / "solutions")
+    names, left_out = write_bundle([chapter], tmp_path / "bundle.zip", *house)
+    assert not left_out
     assert not [name for name in names if "solutions" in name or name.startswith("tests")]
     solved = (ROOT / "solutions" / chapter / "exercises.ipynb").is_file()
     assert (f"course/{chapter}/exercises.ipynb" in names) == solved
