@@ -162,16 +162,18 @@ def shape_advice(expected: tuple[int, ...], found: tuple[int, ...]) -> str:
 
 # ---- torch's messages ----------------------------------------------------------------------------
 
+OTHER_NUMBERS = (
+    "the data and the model have different types of numbers; expected those of the model, such as "
+    "MemoryDataset(x.float(), y, classes)."
+)
 NOT_EXPLAINED_BY_TORCH = {
     "more than 1 value per channel": "BatchNorm cannot be trained on a batch of one sample; choose "
     "another batch_size, so that more than one is left for the last batch.",
     "only for scalar outputs": "loss_fn returns a loss for every sample; expected their mean.",
     "does not require grad": "loss_fn returns a loss that depends on no trainable parameter; "
     "expected loss_fn(model, batch) to call the model, and a layer that is not frozen.",
-    "same dtype": "the data and the model have different types of numbers; expected those of the "
-    "model, such as MemoryDataset(x.float(), y, classes).",
-    "should be the same": "the data and the model have different types of numbers; expected those "
-    "of the model, such as MemoryDataset(x.float(), y, classes).",
+    "same dtype": OTHER_NUMBERS,
+    "should be the same": OTHER_NUMBERS,
 }
 
 

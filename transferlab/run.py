@@ -1,4 +1,4 @@
-"""The parts of a run of `fit`: its checks, its optimizer, and its checkpoint."""
+"""One run of `fit`: what happened so far, its checkpoint, and the way back after NaN."""
 
 import contextlib
 import math

@@ -63,7 +63,7 @@ def crossing_copies(dataset: Dataset, parts: Sequence[Tensor]) -> int:
     part = torch.full((len(dataset),), -1)
     for number, positions in enumerate(parts):
         part[positions] = number
-    for group in groups.unique(return_counts=True)[0][groups.bincount() > 1]:
+    for group in (groups.bincount() > 1).nonzero():
         members = part[(groups == group) & (part >= 0)]
         crossing += len(members) if len(members.unique()) > 1 else 0
     return crossing

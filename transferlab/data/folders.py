@@ -90,9 +90,9 @@ def image_folder(
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected one folder per class inside it.")
-    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
-    folders = {name: path for name, path in found.items() if not is_ignored(path)}
-    left_out = [path for path in sorted(folder.iterdir()) if path.name not in folders]
+    inside = sorted(folder.iterdir())
+    folders = {path.name: path for path in inside if path.is_dir() and not is_ignored(path)}
+    left_out = [path for path in inside if path.name not in folders]
     _check_classes(folder, folders, classes)
     classes = sorted(folders) if classes is None else list(classes)
     files, targets = [], []

@@ -1,13 +1,12 @@
 """Run one notebook in its own process, and report progress on standard output.
 
-`run.py` starts this file as a script, not as a module: so neither transferlab nor torch is imported
-here, and all memory and threads belong to the lesson.
+`run.py` starts this file as a script. It does not import torch, so that all memory and threads
+belong to the lesson.
 """
 
 import contextlib
 import json
 import os
-import runpy
 import shutil
 import sys
 import textwrap
@@ -21,6 +20,8 @@ from jupyter_client import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
+
+from transferlab.kit.family import MARK, end_family
 
 LONGEST_ERROR = 500  # characters of one that a lesson raises
 
@@ -36,9 +37,8 @@ def end_with_the_runner() -> None:
     The runner holds the other end of standard input. The system closes it, even after a SIGKILL.
     """
     os.read(0, 1)
-    helpers = runpy.run_path(str(Path(__file__).with_name("family.py")))
-    folder = os.environ[helpers["MARK"]]
-    helpers["end_family"]({folder})
+    folder = os.environ[MARK]
+    end_family({folder})
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 

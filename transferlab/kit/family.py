@@ -1,8 +1,7 @@
 """Ending a lesson with everything that it has started, however well that hides.
 
 The environment of a lesson's process holds a mark, which every process inherits that it starts:
-also one in a session of its own, and one whose parent has ended. `execute.py` runs this file by
-its path, so it imports nothing from transferlab.
+also one in a session of its own, and one whose parent has ended.
 """
 
 import contextlib
