@@ -39,7 +39,10 @@ PYTEST = $(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist loadscope
 # The tables of objectives.py and ranking.py take a quarter of an hour each; ask for them by name.
 BENCH ?= overhead penalty growth streaming gpu frozen training
 
-.PHONY: help course test lab lint bench ledger exercises doctor wheelhouse clean
+# Fresh runs of each lesson for `make claims`.
+RUNS ?= 10
+
+.PHONY: help course test lab lint bench claims ledger exercises doctor wheelhouse clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -74,6 +77,9 @@ bench: $(STAMP_BENCH) ## time the package beside others; BENCH=training runs one
 	@for part in $(BENCH); do \
 		echo "==== $$part ===="; $(BIN)/python -W ignore tests/benchmarks/$$part.py || exit 1; \
 	done
+
+claims: $(STAMP) ## repeat lessons with seeds that nobody chose; write course/claims.json (hours)
+	@$(BIN)/python tests/claims.py --runs $(RUNS) $(foreach lesson,$(LESSONS),'$(lesson)')
 
 ledger: $(STAMP) ## measure the lessons alone; rewrite ledger, headers and kept outputs
 	@$(BIN)/transferlab ledger $(foreach lesson,$(LESSONS),'$(lesson)')

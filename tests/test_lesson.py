@@ -1,4 +1,4 @@
-"""A lesson's settings, its missing network, its scores, and the claims that it must prove."""
+"""A lesson's settings, its missing network, and its scores."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import torch
 
 from transferlab import InputError
 from transferlab.device import choose_device
-from transferlab.lesson import PROFILES, Claims, Run, Scores, start
+from transferlab.lesson import PROFILES, Run, Scores, start
 from transferlab.metrics import interval
 
 
@@ -202,104 +202,3 @@ def test_without_a_network_only_this_machine_is_reached(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("all blocked\n")
-
-
-# ---- claims --------------------------------------------------------------------------------------
-
-UP = [3.0, 4.0, 5.0, 4.0, 3.5]
-UNSURE = [3.0, -4.0, 5.0, -2.0, 1.0]
-
-
-def claims(profile: str = "class") -> Claims:
-    return Claims(Run(profile, "cpu", 0))
-
-
-def test_claims_that_hold_are_shown_with_their_numbers():
-    found = claims()
-    found.positive("pre-training helps", UP, "points", target=12)
-    found.below("error", [1.0, 1.1, 0.9], 2.0, "%")
-    found.fact("the frozen weights did not move", True)
-    text = repr(found.show())
-    for part in ("pre-training helps", "3.9 [3.0, 4.8] points", "≥ 12", "error (below 2)", "yes"):
-        assert part in text
-    assert "no" not in text.split()
-
-
-@pytest.mark.parametrize("values", [UNSURE, [-v for v in UP], [0.0, 0.0, 0.0]])
-def test_a_claim_that_does_not_hold_raises_in_class(values):
-    found = claims()
-    found.positive("it helps", values, "points", target=1)
-    with pytest.raises(AssertionError, match=r"not shown by this run: it helps: -?\d+\.\d \["):
-        found.show()
-
-
-def test_the_mean_alone_proves_nothing():
-    found = claims()
-    assert sum(UNSURE) > 0  # the naive test would pass
-    found.positive("it helps", UNSURE)
-    assert not found.claims[0].holds
-
-
-@pytest.mark.parametrize("profile", ["smoke", "full"])
-def test_other_profiles_show_and_do_not_raise(profile):
-    found = claims(profile)
-    found.positive("it helps", UNSURE)
-    found.fact("the earth is flat", False)
-    assert "no" in repr(found.show()).split()
-
-
-def test_a_false_fact_or_a_value_above_its_limit_raises():
-    for add in (
-        lambda c: c.fact("the earth is flat", False),
-        lambda c: c.below("error", [1.0, 3.0, 2.0], 2.5),
-        lambda c: c.below("error", [3.0, 3.1, 2.9], 2.0),
-    ):
-        found = claims()
-        add(found)
-        with pytest.raises(AssertionError, match="not shown by this run"):
-            found.show()
-
-
-def test_a_column_without_entries_is_left_out():
-    found = claims()
-    found.fact("the head is new", True)
-    assert repr(found.show()).splitlines()[0].split() == ["claim", "holds"]
-    found.positive("it helps", UP, "points")
-    assert "target" not in repr(found.show())
-    found.positive("it helps more", UP, "points", target=12)
-    assert "≥ 12" in repr(found.show())
-    assert repr(claims().show()).startswith("claim")
-
-
-def test_the_target_is_shown_and_not_asserted():
-    found = claims()
-    found.positive("it helps", UP, "points", target=1000)
-    assert "≥ 1000" in repr(found.show())
-
-
-def test_all_claims_that_fail_are_named():
-    found = claims()
-    found.fact("one", False)
-    found.fact("two", True)
-    found.fact("three", False)
-    with pytest.raises(AssertionError, match=r"one.*three") as caught:
-        found.show()
-    assert "two" not in str(caught.value)
-
-
-def test_one_run_is_no_evidence():
-    with pytest.raises(InputError, match="at least 2 runs; found 1"):
-        claims().positive("it helps", [5.0])
-
-
-def test_the_table_is_shown_by_jupyter_and_read_by_the_report():
-    found = claims()
-    found.positive("it helps", UP, "points", target=12)
-    found.fact("nothing leaked", True)
-    data, metadata = found.show()._repr_mimebundle_()
-    assert "<td style='text-align:left'>it helps</td>" in data["text/html"]
-    first, second = metadata["transferlab_claims"]
-    assert first["mean"] == pytest.approx(3.9) and first["holds"] is True
-    assert first["low"] > 0 and first["unit"] == "points"
-    assert second["mean"] is None and second["holds"] is True
-    assert PROFILES == ("smoke", "class", "full")

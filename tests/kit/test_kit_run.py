@@ -30,8 +30,8 @@ FIGURE = f"""from IPython.display import display
 display({{"image/png": "{PNG}"}}, metadata={{"image/png": {{"alt": "A <dot>."}}}}, raw=True)"""
 CLAIM = """numbers = {"mean": 11.5, "low": 9.4, "high": 13.6, "unit": "points"}
 claims = [
-    {"name": "the dot is red", **numbers, "holds": True},
-    {"name": "it is a dot", **dict.fromkeys(numbers), "unit": "", "holds": True},
+    {"name": "the dot is red", **numbers, "verdict": "holds"},
+    {"name": "it is a dot", **dict.fromkeys(numbers), "unit": "", "verdict": "holds"},
 ]
 display({"text/plain": "claims"}, raw=True, metadata={"transferlab_claims": claims})"""
 SURROUNDINGS = """import os, json

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from transferlab.claims import COURSE
 from transferlab.device import choose_device, cpu_quota
 from transferlab.errors import InputError
 from transferlab.kit import kernel
@@ -72,6 +73,7 @@ def run_lessons(
     cores = max(1, int(cpu_quota()))
     jobs = min(jobs or (1 if profile == "full" else cores), len(lessons))
     environment = _environment(profile, device, threads or max(1, cores // jobs))
+    environment[COURSE] = str(lessons[0].path.resolve().parents[1])  # with the record of claims
 
     # The longest lessons go first: one that began last would keep a core busy, the others idle.
     usual = usual_seconds or {}
@@ -143,8 +145,7 @@ def _environment(profile: str, device: str, threads: int) -> dict[str, str]:
     """Return the environment variables of a lesson."""
     environment = os.environ | kernel.environment() | dict.fromkeys(THREAD_VARIABLES, str(threads))
     environment |= {"TRANSFERLAB_PROFILE": profile, "TRANSFERLAB_DEVICE": device}
-    environment["TQDM_DISABLE"] = "1"  # nobody watches a bar
-    environment["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel, not one of the home folder
+    environment |= {"TQDM_DISABLE": "1", "JUPYTER_PREFER_ENV_PATH": "1"}  # this Python's kernel
     if profile != "full":
         environment["TRANSFERLAB_OFFLINE"] = "1"
     return environment
