@@ -10,7 +10,7 @@ from toy_course import write_lesson
 
 from transferlab.errors import InputError
 from transferlab.kit import ledger
-from transferlab.kit.lessons import find_lessons, read_lesson
+from transferlab.kit.lessons import find_lessons, read_lesson, reading_minutes
 from transferlab.kit.notebooks import clean_notebook, notebook_text, read_json, read_notebook
 from transferlab.kit.progress import time_left
 from transferlab.kit.results import LIMITS, Result
@@ -51,8 +51,20 @@ def test_a_path_as_the_shell_completes_it_is_found_too(
 
 def test_a_lesson_says_what_it_is(course: Path) -> None:
     lesson = read_lesson(course / "01_a" / "01_one.ipynb")
-    assert (lesson.title, lesson.minutes, lesson.code_cells) == ("Lesson 01_a/01_one", 12, 1)
+    assert (lesson.title, lesson.minutes, lesson.code_cells) == ("Lesson 01_a/01_one", 15, 1)
     assert lesson.parameters == ("profile", "device", "seed")
+
+
+def test_reading_takes_a_minute_for_200_words_or_15_lines() -> None:
+    def minutes(words: int, lines: int) -> int:
+        code = "\n".join(["# a comment", "", *["x = 1"] * lines])
+        text = " ".join(["word"] * (words - 1)) + " $a + b$\n## References\n" + "more " * 900
+        return reading_minutes([v4.new_markdown_cell(text), v4.new_code_cell(code)])
+
+    assert minutes(1000, 0) == 5
+    assert minutes(1001, 0) == 10
+    assert minutes(1000, 75) == 10
+    assert minutes(1000, 76) == 15
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"cells": 3}'])
@@ -77,7 +89,7 @@ def noisy_notebook():
     cell = v4.new_code_cell("7", execution_count=3, outputs=[*streams, bar, widget, plot])
     cell.metadata = {"papermill": {"duration": 1.0}, "tags": ["kept"], "collapsed": True}
     injected = v4.new_code_cell("seed = 1", metadata={"tags": ["injected-parameters"]})
-    metadata = {"papermill": {"duration": 2.0}, "widgets": {}, "transferlab": {"minutes": 5}}
+    metadata = {"papermill": {"duration": 2.0}, "widgets": {}, "transferlab": {"question": "Why?"}}
     return v4.new_notebook(cells=[injected, cell], metadata=metadata)
 
 

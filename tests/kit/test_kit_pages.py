@@ -1,5 +1,6 @@
 """The student's and the teacher's page: map and times are those of the lessons."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,7 @@ TEACHERS = """# Teaching
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "course"
-    write_lesson(folder, "01_a/01_one", title="One", minutes=12)
+    write_lesson(folder, "01_a/01_one", title="One", minutes=10)
     write_lesson(folder, "01_a/02_two", title="Two", minutes=30)
     notebook = nbformat.read(folder / "01_a/01_one.ipynb", as_version=4)
     notebook.cells[0].source += "\n\n**You need** lesson [Zero](../00_z/01_zero.ipynb), a | b."
@@ -56,19 +57,19 @@ def test_the_students_map_names_lessons_minutes_seconds_and_needs(course: Path) 
     assert lines[:2] == ["# The course", ""]
     assert lines[-1] == "The end."
     assert "old" not in lines
-    assert "| 1 | [One](01_a/01_one.ipynb) | 12 | 41 s | lesson Zero, a \\| b. |" in lines
+    assert "| 1 | [One](01_a/01_one.ipynb) | 10 | 41 s | lesson Zero, a \\| b. |" in lines
     assert "| 2 | [Two](01_a/02_two.ipynb) | 30 | 8 s |  |" in lines
     assert "| | [Exercises](01_a/exercises.ipynb) | 45 | | 20 points |" in lines
-    assert "In all about 87 minutes, 1 hours." in lines
+    assert "In all about 85 minutes, 1 hours." in lines
 
 
 def test_a_schedule_gets_the_minutes_and_seconds_of_its_lessons(course: Path) -> None:
     filled = pages.fill_times(TEACHERS, course, read_ledger(course)).splitlines()
     monday, talk, tuesday, total = filled[-4:]
-    assert monday.endswith("again [One](01_a/01_one.ipynb) | 12 | 41 s |")
+    assert monday.endswith("again [One](01_a/01_one.ipynb) | 10 | 41 s |")
     assert talk == "| Tuesday | talk | | |"
     assert tuesday.endswith("[Exercises](01_a/exercises.ipynb) | 75 | 8 s |")
-    assert total == "| **in all** | | 87 | 50 s |"
+    assert total == "| **in all** | | 85 | 50 s |"
     assert filled[:7] == TEACHERS.splitlines()[:7]
 
 
@@ -102,3 +103,16 @@ def test_the_course_has_both_pages_and_they_are_fresh() -> None:
     assert (COURSE / pages.STUDENTS).is_file()
     assert (COURSE / pages.TEACHERS).is_file()
     assert pages.stale_pages(COURSE, read_ledger(COURSE)) == [], "run `transferlab exercises`"
+
+
+def test_every_sitting_of_the_schedules_fits_into_90_minutes() -> None:
+    """A lesson takes its minutes, and ten more for introduction, demonstration and questions."""
+    fresh = pages.fresh_pages(COURSE, read_ledger(COURSE))[COURSE / pages.TEACHERS]
+    sittings = re.findall(r"^\| ((?:day|week) \d, \w+) \|(.+)\| (\d+) \|", fresh, re.MULTILINE)
+    assert len(sittings) > 20
+    too_long = [
+        when
+        for when, lessons, minutes in sittings
+        if int(minutes) + 10 * lessons.count(".ipynb") > 90
+    ]
+    assert too_long == []

@@ -21,20 +21,12 @@ COURSE = Path(__file__).parents[2] / "course"
 FEWEST, MOST, MOST_FACTS = 3, 5, 3
 # These lessons have claims of the old kind, without margins. The list may only become shorter.
 OLD: set[str] = {
-    "01_background/01_why_pretrain",
-    "01_background/02_pixels_to_concepts",
     "02_concepts/01_data_and_model",
     "02_concepts/02_freeze_or_initialise",
-    "02_concepts/03_more_from_the_same_data",
-    "03_formulas/01_neuron_layer_loss",
-    "03_formulas/02_gradient_descent",
-    "03_formulas/03_pretrain_then_finetune",
     "03_formulas/04_learning_without_labels",
     "04_code/01_vgg16_frozen",
     "04_code/02_unlabelled_first",
     "04_code/03_from_csv",
-    "04_code/04_resnet50_new_head",
-    "04_code/05_choose_and_finetune",
     "04_code/06_efficient_transfer",
     "04_code/07_bigger_machines",
     "05_applications/01_own_images",
@@ -43,17 +35,10 @@ OLD: set[str] = {
     "05_applications/04_text",
     "05_applications/05_speech",
     "05_applications/06_faces",
-    "05_applications/07_recommendation",
-    "06_tools/01_landscape",
-    "06_tools/02_which_model",
     "07_challenges/01_more_data",
     "07_challenges/02_labels",
     "07_challenges/03_privacy",
     "07_challenges/04_interpretability",
-    "07_challenges/05_generalisation",
-    "07_challenges/06_cost",
-    "08_faq/01_questions",
-    "08_faq/02_when_it_goes_wrong",
 }
 
 WORDS = {

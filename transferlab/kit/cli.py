@@ -213,14 +213,11 @@ def exercises(
     """
     from transferlab.kit.exercises import write_exercises
     from transferlab.kit.ledger import read_ledger
-    from transferlab.kit.overview import write_maps
     from transferlab.kit.pages import write_pages
 
     for path in write_exercises(solutions, course, chapters or []):
         print(path)
-    costs = read_ledger(course)
-    write_maps(course, costs)
-    write_pages(course, costs)
+    write_pages(course, read_ledger(course))
 
 
 @commands.command()

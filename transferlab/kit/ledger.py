@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from transferlab.errors import InputError
 from transferlab.files import check_writable
 from transferlab.kit import notebooks
-from transferlab.kit.lessons import LESSONS, find_lessons
-from transferlab.kit.overview import write_maps
+from transferlab.kit.lessons import LESSONS, find_lessons, reading_minutes
 from transferlab.kit.pages import write_pages
 from transferlab.kit.results import Result, gib
 
@@ -68,19 +67,18 @@ def update_ledger(course: Path, patterns: Iterable[str], build: Path) -> list[Re
     present = {f"{path.parent.name}/{path.stem}" for path in course.glob(LESSONS)}
     kept = {name: ledger[name] for name in sorted(ledger) if name in present}
     notebooks.write_text(course / "ledger.json", json.dumps(kept, indent=1) + "\n")
-    write_maps(course, kept)
     write_pages(course, kept)
     return results
 
 
-def header_line(minutes: int | None, cost: dict[str, float] | None) -> str:
+def header_line(minutes: int, cost: dict[str, float] | None) -> str:
     """Return the last line of a lesson's header.
 
     Args:
-        minutes: reading and running, as the notebook's metadata say.
+        minutes: what a student needs for reading.
         cost: the lesson's entry in the ledger, or None when it has not been measured yet.
     """
-    parts = [f"{BEGINNING} about {minutes} minutes" if minutes else f"{BEGINNING} not timed yet"]
+    parts = [f"{BEGINNING} about {minutes} minutes"]
     if cost:
         seconds, memory = f"{cost['seconds']:.0f} s", gib(cost["peak_mib"])
         parts.append(f"the run itself: {seconds}, {memory} in `class` ({THREADS} cores)")
@@ -89,7 +87,7 @@ def header_line(minutes: int | None, cost: dict[str, float] | None) -> str:
 
 def write_header(notebook: "NotebookNode", cost: dict[str, float] | None) -> None:
     """Replace or add the last line of the cell tagged `header`."""
-    minutes = notebook.metadata.get("transferlab", {}).get("minutes")
+    minutes = reading_minutes(notebook.cells)
     for cell in notebook.cells:
         if notebooks.has_tag(cell, "header"):
             lines = cell.source.rstrip().splitlines()

@@ -1,6 +1,8 @@
 """Finding the lessons of a course, and knowing which parameters they take."""
 
 import ast
+import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,7 +21,7 @@ class Lesson:
 
     Attributes:
         name: chapter and file name, such as "01_background/01_why_pretrain".
-        minutes: what a student needs for reading and running, or None when it is not stated.
+        minutes: what a student needs for reading, as `reading_minutes` finds.
         question: what the lesson asks, in a sentence; empty when it is not stated.
         parameters: the names that its cell tagged `parameters` sets.
         code_cells: how many cells there are to run.
@@ -29,7 +31,7 @@ class Lesson:
     path: Path
     name: str
     title: str
-    minutes: int | None = None
+    minutes: int = 0
     question: str = ""
     parameters: tuple[str, ...] = ()
     code_cells: int = 0
@@ -85,28 +87,39 @@ def read_lesson(path: Path) -> Lesson:
     cells = notebook["cells"]
     texts = [source_of(cell) for cell in cells if cell["cell_type"] == "markdown"]
     headings = [line[2:] for text in texts for line in text.splitlines() if line.startswith("# ")]
-    about = _about(path, notebook)
     return Lesson(
         path=path,
         name=_name(path),
         title=headings[0].strip() if headings else path.stem,
-        minutes=about.get("minutes"),
-        question=about.get("question", ""),
+        minutes=reading_minutes(cells),
+        question=_question(path, notebook),
         parameters=_parameters(path, notebook),
         code_cells=sum(cell["cell_type"] == "code" for cell in cells),
     )
 
 
-def _about(path: Path, notebook: dict[str, Any]) -> dict[str, Any]:
-    """Return what a notebook's metadata say about the lesson: minutes and question."""
+def reading_minutes(cells: list[dict[str, Any]]) -> int:
+    """Return the minutes for 200 words or 15 lines of code each, up to the next five minutes.
+
+    Formulas count as one word. References, comments and blank lines do not count.
+    """
+    words = lines = 0
+    for cell in cells:
+        text = source_of(cell)
+        if cell["cell_type"] == "code":
+            lines += len(re.findall(r"^\s*[^\s#]", text, re.MULTILINE))
+        else:
+            text = re.sub(r"\$[^$]+\$", "formula", text.partition("## References")[0])
+            words += len(re.findall(r"\w[\w'’-]*", text))
+    return 5 * math.ceil((words / 200 + lines / 15) / 5)
+
+
+def _question(path: Path, notebook: dict[str, Any]) -> str:
+    """Return the lesson's question, as the notebook's metadata say it."""
     about = notebook["metadata"].get("transferlab", {})
-    kinds = {"minutes": int, "question": str}
-    if isinstance(about, dict) and all(type(about.get(k, t())) is t for k, t in kinds.items()):
-        return about
-    raise InputError(
-        f"{path}: metadata.transferlab is {about!r}; expected minutes, a whole number, "
-        "and question, a text."
-    )
+    if isinstance(about, dict) and isinstance(about.get("question", ""), str):
+        return about.get("question", "")
+    raise InputError(f"{path}: metadata.transferlab is {about!r}; expected a question, a text.")
 
 
 def _parameters(path: Path, notebook: dict[str, Any]) -> tuple[str, ...]:

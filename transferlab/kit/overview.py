@@ -29,7 +29,7 @@ def lesson_map(chapter: Path, costs: Costs) -> str:
     rows = [HEADER, RULE]
     total = 0
     for lesson in lessons:
-        number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes or 0
+        number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes
         seconds = seconds_text([lesson.name], costs)
         link = f"[{lesson.title}]({lesson.path.name})"
         rows.append(f"| {number} | {link} | {lesson.question} | {minutes} | {seconds} |")
@@ -58,22 +58,3 @@ def exercises_of(chapter: Path) -> tuple[str, int] | None:
     header = "".join(notebooks.tagged(notebooks.read_json(path), "header"))
     points, minutes = POINTS.search(header), MINUTES.search(header)
     return points[0] if points else "", int(minutes[1]) if minutes else 0
-
-
-def write_maps(course: Path, costs: Costs) -> None:
-    """Write the map of every chapter that has an overview."""
-    for path in sorted(course.glob(f"*/{OVERVIEW}")):
-        notebook = notebooks.clean_notebook(notebooks.read_notebook(path))
-        for cell in notebook.cells:
-            if notebooks.has_tag(cell, MAP):
-                cell.source = lesson_map(path.parent, costs)
-        notebooks.write_text(path, notebooks.notebook_text(notebook))
-
-
-def stale_maps(course: Path, costs: Costs) -> list[str]:
-    """Return the chapters whose overview does not show the map that it should show."""
-    return [
-        path.parent.name
-        for path in sorted(course.glob(f"*/{OVERVIEW}"))
-        if notebooks.tagged(notebooks.read_json(path), MAP) != [lesson_map(path.parent, costs)]
-    ]

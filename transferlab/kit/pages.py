@@ -1,17 +1,17 @@
-"""The course on two pages: the student's map in course/README.md, the teacher's in TEACHING.md.
+"""The maps of the course: one per chapter, one in README.md, and the times in TEACHING.md.
 
-The text of both is written by hand. Minutes and seconds are not: they come from the lessons and
-from the ledger, and are written into the pages whenever these change.
+The text of these pages is written by hand. Minutes and seconds are not: they come from the lessons
+and from the ledger, and are written into the pages whenever these change.
 """
 
 import re
 from pathlib import Path
 
 from transferlab.errors import InputError
+from transferlab.kit import notebooks
 from transferlab.kit.exercises import EXERCISES
 from transferlab.kit.lessons import Lesson, find_lessons
-from transferlab.kit.notebooks import read_json, source_of, tagged, write_text
-from transferlab.kit.overview import OVERVIEW, Costs, exercises_of, seconds_text
+from transferlab.kit.overview import MAP, OVERVIEW, Costs, exercises_of, lesson_map, seconds_text
 
 STUDENTS, TEACHERS = "README.md", "TEACHING.md"
 MAP_BEGINS, MAP_ENDS = "<!-- the map -->", "<!-- end of the map -->"
@@ -24,12 +24,18 @@ LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 def fresh_pages(course: Path, costs: Costs) -> dict[Path, str]:
-    """Return the text that each of the two pages should have; a missing page is not created.
+    """Return the text that each page and overview should have; a missing one is not created.
 
     Args:
         costs: the ledger.
     """
     pages = {}
+    for overview in sorted(course.glob(f"*/{OVERVIEW}")):
+        notebook = notebooks.clean_notebook(notebooks.read_notebook(overview))
+        for cell in notebook.cells:
+            if notebooks.has_tag(cell, MAP):
+                cell.source = lesson_map(overview.parent, costs)
+        pages[overview] = notebooks.notebook_text(notebook)
     if (students := course / STUDENTS).is_file():
         pages[students] = _with_map(students, course_map(course, costs))
     if (teachers := course / TEACHERS).is_file():
@@ -38,15 +44,16 @@ def fresh_pages(course: Path, costs: Costs) -> dict[Path, str]:
 
 
 def write_pages(course: Path, costs: Costs) -> None:
-    """Write the map and the times into the two pages."""
+    """Write maps and times into the pages."""
     for path, text in fresh_pages(course, costs).items():
-        write_text(path, text)
+        notebooks.write_text(path, text)
 
 
 def stale_pages(course: Path, costs: Costs) -> list[str]:
     """Return the names of the pages whose map or times are not those of the lessons."""
     pages = fresh_pages(course, costs)
-    return [path.name for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+    stale = [path for path, text in pages.items() if path.read_text(encoding="utf-8") != text]
+    return [path.relative_to(course).as_posix() for path in stale]
 
 
 def course_map(course: Path, costs: Costs) -> str:
@@ -65,7 +72,7 @@ def _chapter_rows(lessons: list[Lesson], costs: Costs) -> tuple[list[str], int]:
     chapter = lessons[0].path.parent
     rows, total = [], 0
     for lesson in lessons:
-        number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes or 0
+        number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes
         seconds = seconds_text([lesson.name], costs)
         link = f"[{lesson.title}]({lesson.name}.ipynb)"
         rows.append(f"| {number} | {link} | {minutes} | {seconds} | {_needs(lesson.path)} |")
@@ -82,13 +89,17 @@ def _title(chapter: Path) -> str:
     path = chapter / OVERVIEW
     if not path.is_file():
         return chapter.name
-    header = source_of(read_json(path)["cells"][0]).splitlines()[0].removeprefix("# ")
+    header = (
+        notebooks.source_of(notebooks.read_json(path)["cells"][0])
+        .splitlines()[0]
+        .removeprefix("# ")
+    )
     return f"[{header}]({chapter.name}/{OVERVIEW})"
 
 
 def _needs(lesson: Path) -> str:
     """Return what the lesson's header says after "You need", without its links."""
-    for header in tagged(read_json(lesson), "header"):
+    for header in notebooks.tagged(notebooks.read_json(lesson), "header"):
         for line in header.splitlines():
             if line.startswith("**You need** "):
                 return LINK.sub(r"\1", line.removeprefix("**You need** ")).replace("|", "\\|")
@@ -110,7 +121,7 @@ def fill_times(text: str, course: Path, costs: Costs) -> str:
     A row counts each notebook that it links to once. A link to a notebook that does not exist is
     an error: a schedule must not send a class to a page that is not there.
     """
-    minutes = {f"{lesson.name}.ipynb": lesson.minutes or 0 for lesson in find_lessons(course)}
+    minutes = {f"{lesson.name}.ipynb": lesson.minutes for lesson in find_lessons(course)}
     for chapter in course.glob("[0-9][0-9]_*"):
         if exercises := exercises_of(chapter):
             minutes[f"{chapter.name}/{EXERCISES}"] = exercises[1]
