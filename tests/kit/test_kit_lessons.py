@@ -51,7 +51,7 @@ def test_a_path_as_the_shell_completes_it_is_found_too(
 
 def test_a_lesson_says_what_it_is(course: Path) -> None:
     lesson = read_lesson(course / "01_a" / "01_one.ipynb")
-    assert (lesson.title, lesson.minutes, lesson.code_cells) == ("Lesson 01_a/01_one", 15, 1)
+    assert (lesson.title, lesson.minutes, lesson.code_cells) == ("Lesson 01_a/01_one", 5, 1)
     assert lesson.parameters == ("profile", "device", "seed")
 
 

@@ -10,16 +10,17 @@ PARAMETERS = 'profile = "class"\ndevice = "auto"\nseed = 0'
 
 
 def write_lesson(
-    course: Path, name: str, *cells: str, title: str = "A toy", minutes: int = 15
+    course: Path, name: str, *cells: str, title: str = "A toy", minutes: int = 5
 ) -> Path:
     """Write a lesson with a header, the parameters, these code cells, and minutes of reading."""
     header = v4.new_markdown_cell(f"# {title}\n\nYou will see a toy.")
     header.metadata["tags"] = ["header"]
     parameters = v4.new_code_cell(PARAMETERS)
     parameters.metadata["tags"] = ["parameters"]
-    to_read = v4.new_markdown_cell(" ".join(["word"] * 200 * (minutes - 1)))
     notebook = v4.new_notebook(metadata={"transferlab": {}})
-    notebook.cells = [header, parameters, *map(v4.new_code_cell, cells), to_read]
+    notebook.cells = [header, parameters, *map(v4.new_code_cell, cells)]
+    if minutes > 5:
+        notebook.cells.append(v4.new_markdown_cell(" ".join(["word"] * 200 * (minutes - 1))))
     path = course / f"{name}.ipynb"
     path.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, path)
