@@ -195,6 +195,18 @@ def test_the_record_of_fresh_runs_has_no_holes() -> None:
             assert set(seeds) == {fresh_seed(code, number) for number in range(len(seeds))}
 
 
+def test_the_glossary_leads_to_lessons_that_use_the_word() -> None:
+    glossary = (COURSE / "GLOSSARY.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (.+?) \| .+ \| \[.+\]\((.+)\.ipynb\) \|$", glossary, re.MULTILINE)
+    assert len(rows) > 50
+    words = [word.lower() for word, _ in rows]
+    assert words == sorted(set(words)), "the words are not in the order of the alphabet"
+    for word, name in rows:
+        cells = read_json(LESSON_PATHS[name])["cells"]
+        text = " ".join(source_of(cell) for cell in cells if cell["cell_type"] == "markdown")
+        assert word.lower() in text.lower(), f"{name} does not use {word!r}"
+
+
 # ---- the checks above, tried on toys -------------------------------------------------------------
 
 GAIN = {"name": "A beats B", "kind": "difference", "margin": 3, "verdict": "holds"}
