@@ -68,6 +68,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         process.kill()
 
 
+def hear_signals() -> None:
+    """Undo what a shell's background job is deaf to (Ctrl-C), and nohup (a closed terminal)."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def end(folder: Path, lesson: str, *signals: int) -> tuple[int, str, str]:
     """Start `transferlab run`, send signals; return the exit code, the errors and the report."""
     write_lesson(folder / "course", "01_a/01_hangs", lesson)
@@ -79,8 +85,7 @@ def end(folder: Path, lesson: str, *signals: int) -> tuple[int, str, str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        # a shell starts background jobs, and so perhaps these tests, deaf to Ctrl-C
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_signals,
     )
     wait_until(lambda: (folder / "ready").exists())
     assert len(left(folder)) >= 3
