@@ -42,10 +42,11 @@ class Attempts:
         if path.is_file():
             self.of = json.loads(path.read_text(encoding="utf-8"))
 
-    def has(self, lesson: Lesson, number: int) -> bool:
-        """Return whether this fresh run of the lesson as it stands has been made."""
-        seed = fresh_seed(code_hash(lesson.path), number)
-        return seed in [attempt["seed"] for attempt in self.current(lesson)]
+    def missing(self, lesson: Lesson, runs: int) -> list[int]:
+        """Return the numbers of the fresh runs that the lesson as it stands still lacks."""
+        code = code_hash(lesson.path)
+        made = {attempt["seed"] for attempt in self.current(lesson)}
+        return [number for number in range(runs) if fresh_seed(code, number) not in made]
 
     def current(self, lesson: Lesson) -> list[Attempt]:
         """Return the attempts with the lesson's code as it stands."""
@@ -105,8 +106,10 @@ def summary(attempts: Attempts, lessons: Sequence[Lesson]) -> str:
     """Return a row per lesson, a row per claim that has not always held, and the shares."""
     runs = [["lesson", "held in full", "older attempts"]]
     weak = [["claim that has not always held", "held in"]]
+    every: list[Attempt] = []
     for lesson in lessons:
         current = attempts.current(lesson)
+        every += current
         held = f"{sum(map(held_in_full, current))} of {len(current)}"
         older = len(attempts.of.get(lesson.name, [])) - len(current)
         runs.append([lesson.name, held, str(older or "")])
@@ -115,7 +118,6 @@ def summary(attempts: Attempts, lessons: Sequence[Lesson]) -> str:
             holds = [a["claims"].get(name, {"holds": False})["holds"] for a in current]
             if not all(holds):
                 weak.append([f"{lesson.name}: {name}", f"{sum(holds)} of {len(holds)}"])
-    every = [attempt for lesson in lessons for attempt in attempts.current(lesson)]
     rows = [holds for attempt in every for holds in claimed(attempt)]
     shares = (
         f"{sum(map(held_in_full, every))} of {len(every)} runs held in full, "
@@ -137,11 +139,12 @@ def main() -> None:
     lessons = find_lessons(given.course, given.lessons)
     seconds = {name: cost["seconds"] for name, cost in read_ledger(given.course).items()}
     longest_first = sorted(lessons, key=lambda lesson: -seconds.get(lesson.name, 0))
+    lacks = [(lesson, attempts.missing(lesson, given.runs)) for lesson in longest_first]
     missing = [
         (lesson, number)
         for number in range(given.runs)
-        for lesson in longest_first
-        if not attempts.has(lesson, number)
+        for lesson, numbers in lacks
+        if number in numbers
     ]
     print(f"{len(missing)} fresh runs to make, {given.jobs} at once")
     os.environ[FRESH] = "1"  # claims that do not hold are counted, not raised

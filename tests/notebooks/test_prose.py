@@ -16,6 +16,7 @@ from claims import fresh_seed
 from transferlab.claims import RECORD
 from transferlab.kit.lessons import LESSONS
 from transferlab.kit.notebooks import read_json, source_of
+from transferlab.kit.report import claims as claims_in
 
 COURSE = Path(__file__).parents[2] / "course"
 FEWEST, MOST, MOST_FACTS = 3, 5, 3
@@ -114,10 +115,8 @@ def numbers_in(sentence: str) -> list[int]:
 
 
 def kept_claims(notebook: dict[str, Any]) -> list[Claim]:
-    """Return the table of claims that is kept in a lesson."""
-    outputs = [out for cell in notebook["cells"] for out in cell.get("outputs", [])]
-    tables = [out.get("metadata", {}).get("transferlab_claims") for out in outputs]
-    return next((table for table in tables if table), [])
+    """Return the claims that are kept in a lesson, as the report reads them."""
+    return claims_in([out for cell in notebook["cells"] for out in cell.get("outputs", [])])
 
 
 def prose_faults(notebook: dict[str, Any]) -> Iterator[str]:
