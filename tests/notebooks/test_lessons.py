@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from demonstrations import CHANGES, SPOKEN, with_demonstration
 from nbformat import v4
 
 from transferlab.errors import InputError
 from transferlab.kit.lessons import LESSONS, read_lesson
 from transferlab.kit.notebooks import has_tag, notebook_text, read_json, source_of
 from transferlab.kit.run import run_lessons
+from transferlab.lesson import FRESH
 
 COURSE = Path(__file__).parents[2] / "course"
 PATHS = sorted(COURSE.glob(LESSONS))
@@ -159,7 +161,8 @@ def has_image(cell: dict[str, Any]) -> bool:
 
 
 def run(path: Path, build: Path) -> tuple[str, Notebook]:
-    """Run one lesson and return what went wrong (or nothing) and the executed notebook."""
+    """Run one lesson, with what a teacher shows live; return what went wrong, and the notebook."""
+    path = with_demonstration(path, build / "course")
     device = os.environ.get("TRANSFERLAB_DEVICE") or "cpu"
     options = {"jobs": 1, "threads": 1, "build": build}  # pytest-xdist has a worker on every core
     (result,) = run_lessons([read_lesson(path)], "smoke", device, {"seed": 1}, **options)
@@ -171,10 +174,21 @@ def test_there_are_lessons() -> None:
 
 
 @each_lesson
-def test_a_lesson_runs_with_other_parameters(path: Path, tmp_path: Path) -> None:
+def test_a_lesson_runs_with_other_parameters(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FRESH, "1")  # a demonstration may break a claim
     error, executed = run(path, tmp_path)
     assert error == ""
     assert list(run_faults(executed)) == []
+
+
+def test_the_teachers_page_shows_what_is_tried_here() -> None:
+    page = (COURSE / "TEACHING.md").read_text(encoding="utf-8")
+    table = page.partition("## Lesson by lesson")[2].partition("\n## ")[0]
+    shown = set(re.findall(r"^\| \[[^]]*\]\((\S+)\.ipynb\)", table, re.MULTILINE))
+    assert shown == set(CHANGES) | SPOKEN
+    assert not set(CHANGES) & SPOKEN
 
 
 @each_lesson

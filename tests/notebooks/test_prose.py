@@ -22,24 +22,11 @@ COURSE = Path(__file__).parents[2] / "course"
 FEWEST, MOST, MOST_FACTS = 3, 5, 3
 # These lessons have claims of the old kind, without margins. The list may only become shorter.
 OLD: set[str] = {
-    "02_concepts/01_data_and_model",
-    "02_concepts/02_freeze_or_initialise",
-    "03_formulas/04_learning_without_labels",
-    "04_code/01_vgg16_frozen",
     "04_code/02_unlabelled_first",
-    "04_code/03_from_csv",
-    "04_code/06_efficient_transfer",
-    "04_code/07_bigger_machines",
     "05_applications/01_own_images",
     "05_applications/02_object_detection",
     "05_applications/03_segmentation",
-    "05_applications/04_text",
     "05_applications/05_speech",
-    "05_applications/06_faces",
-    "07_challenges/01_more_data",
-    "07_challenges/02_labels",
-    "07_challenges/03_privacy",
-    "07_challenges/04_interpretability",
 }
 
 WORDS = {

@@ -27,13 +27,11 @@ def lesson_map(chapter: Path, costs: Costs) -> str:
     """
     lessons = find_lessons(chapter.parent, [chapter.name])
     rows = [HEADER, RULE]
-    total = 0
+    total = sum(lesson.minutes for lesson in lessons)
     for lesson in lessons:
-        number, minutes = lesson.path.name[:2].lstrip("0"), lesson.minutes
-        seconds = seconds_text([lesson.name], costs)
+        number, seconds = lesson.path.name[:2].lstrip("0"), seconds_text([lesson.name], costs)
         link = f"[{lesson.title}]({lesson.path.name})"
-        rows.append(f"| {number} | {link} | {lesson.question} | {minutes} | {seconds} |")
-        total += minutes
+        rows.append(f"| {number} | {link} | {lesson.question} | {lesson.minutes} | {seconds} |")
     if exercises := exercises_of(chapter):
         points, minutes = exercises
         rows.append(f"| | [Exercises](exercises.ipynb) | {points} | {minutes} | |")

@@ -73,9 +73,9 @@ def label_axes(axis: Axes, x: str, y: str, title: str = "") -> None:
 
 
 def add_legend(figure: Figure, axis: Axes) -> None:
-    """Add the legend: inside the axes, or beside them when there are more than four lines."""
+    """Add the legend: inside the axes, or beside them when there are more than three lines."""
     handles, names = axis.get_legend_handles_labels()
-    if len(names) > 4:
+    if len(names) > 3:
         figure.legend(handles, names, loc="outside right center", fontsize=11, frameon=False)
     else:
         axis.legend(fontsize=11, frameon=False)

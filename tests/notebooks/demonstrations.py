@@ -1,0 +1,61 @@
+"""What TEACHING.md tells a teacher to show live: a change of each lesson's code.
+
+`test_lessons.py` makes these changes in its run of each lesson. A demonstration that only asks or
+draws is in SPOKEN.
+"""
+
+import json
+from pathlib import Path
+
+from transferlab.kit.notebooks import read_json, source_of
+
+MIRRORED = "data.augment.compose(pretrain.small_changes, data.augment.flip())"
+
+Change = tuple[str, str]  # a text in the lesson's code, what the teacher writes in its place
+CHANGES: dict[str, Change] = {
+    "01_background/01_why_pretrain": (
+        "steps = run.setting(smoke=5, class_=60, full=300)",
+        "steps = 15",
+    ),
+    "01_background/02_pixels_to_concepts": ("NEIGHBOURS = 5", "NEIGHBOURS = 1"),
+    "02_concepts/03_more_from_the_same_data": (
+        '"rotate": augment.rotate(25)',
+        '"rotate": augment.rotate(180)',
+    ),
+    "03_formulas/01_neuron_layer_loss": (" * (Z1 > 0)", ""),
+    "03_formulas/02_gradient_descent": ("            lr=eta,", "            lr=0.03,"),
+    "03_formulas/03_pretrain_then_finetune": (
+        "torch.zeros_like(p) for name",
+        "0.1 * torch.randn_like(p) for name",
+    ),
+    "03_formulas/04_learning_without_labels": (
+        '"contrastive": pretrain.contrastive,',
+        f'"contrastive": lambda *a, **k: pretrain.contrastive(*a, views={MIRRORED}, **k),',
+    ),
+    "04_code/04_resnet50_new_head": ("STRENGTH = 0.1", "STRENGTH = 100"),
+    "05_applications/07_recommendation": ("WIDTH, ROUNDS = 4, 10", "WIDTH, ROUNDS = 1, 10"),
+    "06_tools/02_which_model": ("PER_CLASS, BATCH = 4, 20", "PER_CLASS, BATCH = 2, 20"),
+}
+SPOKEN = {
+    "02_concepts/01_data_and_model",
+    "06_tools/01_landscape",
+    "07_challenges/05_generalisation",
+    "07_challenges/06_cost",
+    "08_faq/01_questions",
+    "08_faq/02_when_it_goes_wrong",
+}
+
+
+def with_demonstration(lesson: Path, folder: Path) -> Path:
+    """Return a copy of a lesson with its demonstration's change, which must fit at one place."""
+    old, new = CHANGES.get(f"{lesson.parent.name}/{lesson.stem}", ("", ""))
+    notebook = read_json(lesson)
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    fitting = [cell for cell in code if old and old in source_of(cell)]
+    if old:
+        assert len(fitting) == 1, f"{old!r} stands in {len(fitting)} cells of {lesson.name}, not 1"
+        fitting[0]["source"] = source_of(fitting[0]).replace(old, new)
+    copy = folder / lesson.parent.name / lesson.name
+    copy.parent.mkdir(parents=True)
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    return copy
