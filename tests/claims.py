@@ -103,7 +103,10 @@ def held_in_full(attempt: Attempt) -> bool:
 
 
 def summary(attempts: Attempts, lessons: Sequence[Lesson]) -> str:
-    """Return a row per lesson, a row per claim that has not always held, and the shares."""
+    """Return a row per lesson, a row per claim that has not always held, and the shares.
+
+    Questions claim nothing, so they are not among these rows.
+    """
     runs = [["lesson", "held in full", "older attempts"]]
     weak = [["claim that has not always held", "held in"]]
     every: list[Attempt] = []
@@ -113,8 +116,13 @@ def summary(attempts: Attempts, lessons: Sequence[Lesson]) -> str:
         held = f"{sum(map(held_in_full, current))} of {len(current)}"
         older = len(attempts.of.get(lesson.name, [])) - len(current)
         runs.append([lesson.name, held, str(older or "")])
-        names = dict.fromkeys(name for attempt in current for name in attempt["claims"])
-        for name in names:
+        asserted = (
+            name
+            for attempt in current
+            for name, claim in attempt["claims"].items()
+            if claim["kind"] != "question"
+        )
+        for name in dict.fromkeys(asserted):
             holds = [a["claims"].get(name, {"holds": False})["holds"] for a in current]
             if not all(holds):
                 weak.append([f"{lesson.name}: {name}", f"{sum(holds)} of {len(holds)}"])

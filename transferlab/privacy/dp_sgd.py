@@ -36,7 +36,7 @@ class PrivateHistory(History):
 
     Attributes:
         epsilon: the privacy spent; smaller is more private, infinite without noise.
-        delta: the probability that the bound epsilon does not hold.
+        delta: the slack of the bound, P(outcome) ≤ e^ε P(outcome without you) + δ; far below 1/N.
         noise: the noise multiplier σ.
     """
 
