@@ -162,7 +162,7 @@ def test_whole_numbers_get_no_ticks_in_between():
 
 def test_many_names_stand_beside_the_axes():
     found = [Interval(1, 0, 2, 5)] * 2
-    for names, inside in (("abcd", True), ("abcde", False)):
+    for names, inside in (("abc", True), ("abcd", False)):
         series = dict.fromkeys(names, found)
         figure = plots.curves([1, 2], series, x_label="x", y_label="y", alt=ALT).figure
         assert (figure.axes[0].get_legend() is not None) == inside
@@ -366,8 +366,10 @@ def test_a_ranking_has_a_row_per_model_and_shows_noise_where_it_was_measured():
 
 def test_a_path_lies_over_the_surface_where_its_points_are():
     [axis] = MAKERS["paths"](ALT).figure.axes
-    [line] = axis.get_lines()
+    [line, lowest] = axis.get_lines()
     assert line.get_xydata().tolist() == [[2.0, 1.0], [1.0, 0.5], [0.5, 0.2]]
+    assert np.abs(lowest.get_xydata()).max() < 0.05  # the minimum is at (0, 0), between grid points
+    assert axis.get_aspect() == 1  # a turn by 45 degrees looks like one
     assert line.get_label() == "descent"
     [contours] = axis.collections
     circle = max(contours.get_paths(), key=lambda path: len(path.vertices))

@@ -194,6 +194,8 @@ def paths(
 ) -> Plot:
     """Draw paths over the contour lines of a surface, such as those of optimizers over a loss.
 
+    Both axes have one scale. A cross marks the lowest point, and the first path lies on top.
+
     Args:
         surface: the height at each point of two grids of coordinates, all of one shape.
         series: name of each path → its points in order, shape (steps, 2).
@@ -204,11 +206,14 @@ def paths(
     height = surface(x, y)
     levels = height.min() + np.ptp(height) * np.linspace(0, 1, 12) ** 3  # denser near the lowest
     axis.contour(x, y, height, levels=levels, colors="gray", linewidths=0.7, alpha=0.7)
-    for (name, points), style in styled(series):
-        axis.plot(points[:, 0], points[:, 1], label=name, lw=1.8, ms=5, **style)
-    axis.set(xlim=x_range, ylim=y_range)
+    for number, ((name, points), style) in enumerate(styled(series)):
+        apart = {"markevery": 0.05, "zorder": 3 - 0.1 * number}  # markers by distance, not by step
+        axis.plot(points[:, 0], points[:, 1], label=name, lw=1.5, ms=5, **style, **apart)
+    lowest = np.unravel_index(height.argmin(), height.shape)
+    axis.plot(x[lowest], y[lowest], "k+", ms=14, mew=2, zorder=4, label="minimum")
+    axis.set(xlim=x_range, ylim=y_range, aspect="equal")
     label_axes(axis, x_label, y_label, title)
-    axis.legend(fontsize=11, frameon=True)
+    add_legend(figure, axis)
     return Plot(figure, alt)
 
 
