@@ -22,7 +22,6 @@ COURSE = Path(__file__).parents[2] / "course"
 FEWEST, MOST, MOST_FACTS = 3, 5, 3
 # These lessons have claims of the old kind, without margins. The list may only become shorter.
 OLD: set[str] = {
-    "04_code/02_unlabelled_first",
     "05_applications/01_own_images",
     "05_applications/02_object_detection",
     "05_applications/03_segmentation",
