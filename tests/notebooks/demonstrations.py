@@ -42,7 +42,7 @@ CHANGES: dict[str, Change] = {
         "    pretrain.supervised(pretrained, everything, steps",
     ),
     "04_code/04_resnet50_new_head": ("STRENGTH = 0.1", "STRENGTH = 100"),
-    "04_code/05_choose_and_finetune": ("equal_batch = 32, 25", "equal_batch = 33, 25"),
+    "04_code/05_choose_and_finetune": ("equal_batch = 32, 25", "equal_batch = 49, 25"),
     "04_code/06_efficient_transfer": ("rate = LEARNING_RATE[method]", "rate = 3e-3"),
     "04_code/07_bigger_machines": ("widths=(512, 512)", "widths=(32, 32)"),
     "05_applications/02_object_detection": ("SURE = 0.3", "SURE = 0.05"),
