@@ -1,6 +1,6 @@
 """Replaces the decoder of the autoencoder that was handed over.
 
-expected: Who still needs its decoder has none now
+expected: Whoever needs its decoder has lost it
 """
 
 from torch import nn
