@@ -92,21 +92,19 @@ def _short(value: object) -> object:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def claimed(attempt: Attempt) -> list[bool]:
+def claimed(attempt: Attempt) -> dict[str, bool]:
     """Return for each claim of an attempt whether it held; questions claim nothing."""
-    return [c["holds"] for c in attempt["claims"].values() if c["kind"] != "question"]
+    claims = attempt["claims"].items()
+    return {name: claim["holds"] for name, claim in claims if claim["kind"] != "question"}
 
 
 def held_in_full(attempt: Attempt) -> bool:
     """Return whether a lesson ran to its end and every claim held."""
-    return not attempt["error"] and all(claimed(attempt))
+    return not attempt["error"] and all(claimed(attempt).values())
 
 
 def summary(attempts: Attempts, lessons: Sequence[Lesson]) -> str:
-    """Return a row per lesson, a row per claim that has not always held, and the shares.
-
-    Questions claim nothing, so they are not among these rows.
-    """
+    """Return a row per lesson, a row per claim that has not always held, and the shares."""
     runs = [["lesson", "held in full", "older attempts"]]
     weak = [["claim that has not always held", "held in"]]
     every: list[Attempt] = []
@@ -116,17 +114,11 @@ def summary(attempts: Attempts, lessons: Sequence[Lesson]) -> str:
         held = f"{sum(map(held_in_full, current))} of {len(current)}"
         older = len(attempts.of.get(lesson.name, [])) - len(current)
         runs.append([lesson.name, held, str(older or "")])
-        asserted = (
-            name
-            for attempt in current
-            for name, claim in attempt["claims"].items()
-            if claim["kind"] != "question"
-        )
-        for name in dict.fromkeys(asserted):
-            holds = [a["claims"].get(name, {"holds": False})["holds"] for a in current]
+        for name in dict.fromkeys(name for attempt in current for name in claimed(attempt)):
+            holds = [claimed(attempt).get(name, False) for attempt in current]
             if not all(holds):
                 weak.append([f"{lesson.name}: {name}", f"{sum(holds)} of {len(holds)}"])
-    rows = [holds for attempt in every for holds in claimed(attempt)]
+    rows = [holds for attempt in every for holds in claimed(attempt).values()]
     shares = (
         f"{sum(map(held_in_full, every))} of {len(every)} runs held in full, "
         f"{sum(rows)} of {len(rows)} rows held"

@@ -71,14 +71,20 @@ SPOKEN = {
 
 
 def with_demonstration(lesson: Path, folder: Path) -> Path:
-    """Return a copy of a lesson with its demonstration's change, which must fit at one place."""
-    old, new = CHANGES.get(f"{lesson.parent.name}/{lesson.stem}", ("", ""))
-    notebook = read_json(lesson)
-    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    fitting = [cell for cell in code if old and old in source_of(cell)]
-    if old:
-        assert len(fitting) == 1, f"{old!r} stands in {len(fitting)} cells of {lesson.name}, not 1"
-        fitting[0]["source"] = source_of(fitting[0]).replace(old, new)
+    """Return a copy of a lesson with its demonstration's change, which must fit at one place.
+
+    A lesson whose demonstration is spoken stays where it is.
+    """
+    name = f"{lesson.parent.name}/{lesson.stem}"
+    if name not in CHANGES:
+        return lesson
+    old, new = CHANGES[name]
+    notebook, places = read_json(lesson), 0
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            places += source_of(cell).count(old)
+            cell["source"] = source_of(cell).replace(old, new)
+    assert places == 1, f"{old!r} stands at {places} places in the code of {name}, not at one"
     copy = folder / lesson.parent.name / lesson.name
     copy.parent.mkdir(parents=True)
     copy.write_text(json.dumps(notebook), encoding="utf-8")

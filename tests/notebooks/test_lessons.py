@@ -19,7 +19,6 @@ from transferlab.errors import InputError
 from transferlab.kit.lessons import LESSONS, read_lesson
 from transferlab.kit.notebooks import has_tag, notebook_text, read_json, source_of
 from transferlab.kit.run import run_lessons
-from transferlab.lesson import FRESH
 
 COURSE = Path(__file__).parents[2] / "course"
 PATHS = sorted(COURSE.glob(LESSONS))
@@ -174,10 +173,7 @@ def test_there_are_lessons() -> None:
 
 
 @each_lesson
-def test_a_lesson_runs_with_other_parameters(
-    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv(FRESH, "1")  # a demonstration may break a claim
+def test_a_lesson_runs_with_other_parameters(path: Path, tmp_path: Path) -> None:
     error, executed = run(path, tmp_path)
     assert error == ""
     assert list(run_faults(executed)) == []

@@ -100,9 +100,9 @@ class PeakMemory(threading.Thread):
         while not self.stopped.wait(0.5):
             total = 0
             processes = psutil.Process().children(recursive=True)
+            alone = len(processes) == 1
             for process in processes:
                 with contextlib.suppress(psutil.Error):  # it has just ended
-                    alone = len(processes) == 1
                     memory = process.memory_info() if alone else process.memory_full_info()
                     # pss, on Linux: a library that several processes share counts once
                     total += getattr(memory, "pss", memory.rss)
