@@ -17,9 +17,11 @@ STAMP_BENCH := $(VENV)/.set-up-bench
 # The first that is Python 3.11 or newer makes .venv; PYTHON=/path/to/python comes before all.
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
+# Real weights and data, 350 MB; REAL= leaves them out. `solar` is CC BY-NC-SA 4.0.
+REAL ?= ,real,solar
 # A student bundle has no tests: there only the notebooks are to be opened.
 comma  := ,
-EXTRAS ?= $(if $(wildcard tests),notebook$(comma)teach$(comma)test,notebook)
+EXTRAS ?= $(if $(wildcard tests),notebook$(comma)teach$(comma)test,notebook)$(REAL)
 
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu gets torch without its 3 GB of CUDA libraries.
 TORCH_INDEX ?=
@@ -93,7 +95,7 @@ doctor: $(STAMP) ## look at this machine and say what to do
 # The wheels fit one kind of machine and one Python: those of the machine that collects them.
 wheelhouse: $(VENV)/bin/python ## collect all wheels in wheelhouse/ for set-up without a network
 	$(BIN)/python -m pip wheel --wheel-dir build/wheelhouse $(INDEX) -c constraints.txt \
-		'.[notebook,teach,test]' setuptools
+		'.[notebook,teach,test$(REAL)]' setuptools
 	rm -rf wheelhouse build/wheelhouse/transferlab-*.whl
 	mv build/wheelhouse wheelhouse
 
@@ -120,6 +122,8 @@ $(VENV)/bin/python:
 # that make small networks fast; so notebooks have them wherever they are opened.
 $(STAMP): pyproject.toml constraints.txt transferlab/kit/kernel.py | $(VENV)/bin/python
 	@rm -f $@
+	@$(if $(findstring solar,$(EXTRAS)),echo "Photos of solar cells (elpv-dataset): CC BY-NC-SA 4.0, \
+	not for commercial use. Without them and without real weights: make REAL=")
 ifneq ($(WHEELHOUSE),)
 	$(BIN)/python -m pip install $(WHEELS) -c constraints.txt setuptools
 	$(BIN)/python -m pip install $(WHEELS) --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'

@@ -55,7 +55,7 @@ from transferlab.data import (
     fresh_letters,
     fresh_shapes,
     letters,
-    photos,
+    photo_patches,
     resize,
     shapes,
     split,
@@ -283,9 +283,11 @@ SETS: dict[str, Callable[[], Any]] = {
     "identities": lambda: sample(identities([0, 7, 9_999], each=2, seed=1)),
     "draw_identities": lambda: near(draw_identities(torch.tensor([3, 3, 500]), generator(), 16)),
     "fresh_identities": lambda: sample(drawn(fresh_identities(range(10, 20), 8))),
-    "photos": lambda: exact_sample(photos(20, seed=1)),
-    "photos as bytes": lambda: exact_sample(photos(20, seed=1, dtype=torch.uint8)),
-    "photos in grey, test": lambda: exact_sample(photos(20, size=16, channels=1, part="test")),
+    "photos": lambda: exact_sample(photo_patches(20, seed=1)),
+    "photos as bytes": lambda: exact_sample(photo_patches(20, seed=1, dtype=torch.uint8)),
+    "photos in grey, test": lambda: exact_sample(
+        photo_patches(20, size=16, channels=1, part="test")
+    ),
     "textures": lambda: exact_sample(textures(20, seed=1)),
     "textures in three channels, test": lambda: exact_sample(
         textures(20, size=16, channels=3, part="test")
@@ -332,7 +334,7 @@ CHOICES: dict[str, Callable[[], Any]] = {
         *(x for x, _ in batches(NUMBERED, 16, shuffle=True, generator=generator(2), share=(1, 3)))
     ),
     "resize": lambda: near(resize(digits(), 11).x),
-    "resize of bytes": lambda: mean_byte(resize(photos(4, dtype=torch.uint8), 20).x),
+    "resize of bytes": lambda: mean_byte(resize(photo_patches(4, dtype=torch.uint8), 20).x),
 }
 
 # ---- augmentation, and what pre-training hides ---------------------------------------------------

@@ -31,6 +31,7 @@ ORDER = [
     "predictions",
     "history",
     "models",
+    "cache",
     "scale",
     "checkpoint",
     "run",
@@ -56,7 +57,9 @@ TRUNK = [
     *("optimizers", "pretrain", "finetune", "features"),
 ]
 REST = [
-    *("__init__", "files", "fingerprints", "checkpoint", "data/sets", "data/mapped"),
+    *("__init__", "files", "fingerprints", "checkpoint", "data/mapped", "data/sets/__init__"),
+    *("data/sets/cards", "data/sets/digits", "data/sets/fractals", "data/sets/generated"),
+    *("data/sets/letters", "data/sets/patches", "data/sets/real", "data/sets/shapes"),
     *("models/torchvision_models", "models/transformer"),
     *("select", "interpret", "privacy", "claims", "lesson", "recipes"),
 ]
@@ -65,11 +68,23 @@ FRONT_DOOR = [
     *("checks", "predictions", "data/folders", "data/images", "data/copies"),
     *("data/tables", "data/csv_rows", "data/places", "data/workers", "models/weights"),
 ]
+# Real weights and real data that other packages contain, and what is computed from them once.
+MATERIALS = [
+    *(
+        "data/sets/mnist",
+        "data/sets/photos",
+        "data/sets/solar",
+        "models/packaged",
+        "models/timm_models",
+        "cache",
+    ),
+]
 # Lines (code, docstrings, comments, blank ones) that each ring may have. The goals of the trunk and
 # of the rest are 3,500 and 4,500: lower these numbers when lines go, never raise them.
 RINGS = {
     "trunk": (TRUNK, 4420),
     "front door": (FRONT_DOOR, 1550),
+    "materials": (MATERIALS, 600),
     "applications": (["applications"], 2500),
     "plots": (["plots"], 1200),
     "the rest": (REST, 4510),

@@ -4,7 +4,6 @@ The margin, the smallest effect that matters, is written down before the run. On
 `make claims` repeats lessons with seeds that nobody chose, and keeps each run in `claims.json`.
 """
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.errors import InputError
-from transferlab.files import html_table, text_table
+from transferlab.files import hash_text, html_table, text_table
 from transferlab.metrics import Interval
 
 RECORD = "claims.json"
@@ -130,7 +129,7 @@ def code_hash(notebook: Path) -> str:
         for cell in cells
         if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
     ]
-    return hashlib.sha256("\n\n".join(code).encode()).hexdigest()[:12]
+    return hash_text("\n\n".join(code))[:12]
 
 
 def read_record() -> dict[str, FreshRuns]:

@@ -1,7 +1,6 @@
 """Frozen features, computed once: training a head on them then costs next to nothing."""
 
 import copy
-import hashlib
 import json
 import math
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ from transferlab.data.dataset import class_names, from_disk
 from transferlab.data.mapped import read_mapped, remove_mapped, write_batches
 from transferlab.device import choose_device
 from transferlab.errors import InputError
-from transferlab.files import hash_tensors, real_path
+from transferlab.files import hash_tensors, hash_text, real_path
 from transferlab.finetune import mode_is_held
 from transferlab.fingerprints import fingerprint
 from transferlab.history import History
@@ -204,7 +203,7 @@ def _through_cache(
         raise InputError(f"cache={str(folder)!r} is a file; expected a folder.")
     belongs_to = _belongs_to(model, dataset)
     text = json.dumps(belongs_to, sort_keys=True, indent=2)
-    key = hashlib.sha256(text.encode()).hexdigest()
+    key = hash_text(text)
     path = folder / f"features-{key[:16]}"
     kept = read_mapped(path, belongs_to)
     if kept is None or not _agrees(kept, model, dataset, device):
@@ -232,7 +231,7 @@ def _belongs_to(model: Backbone, dataset: Dataset) -> dict[str, Any]:
             "normalisation": repr(model.normalize),
             "normalisation left out": model.normalization_left_out,
             "BatchNorm": "frozen",
-            "sha256 of the layers": hashlib.sha256(repr(model.features).encode()).hexdigest(),
+            "sha256 of the layers": hash_text(repr(model.features)),
             "sha256 of the weights": hash_tensors(tensors),
         },
         "data": fingerprint(dataset),

@@ -124,6 +124,11 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def hash_text(text: str) -> str:
+    """Return the SHA-256 of a text as hexadecimal digits."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def hash_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
     """Return the SHA-256 of tensors with their names, types and shapes."""
     digest = hashlib.sha256()

@@ -22,7 +22,7 @@ from torch.utils.data import Dataset, Subset
 from transferlab.data import FreshDataset, ImageFiles, MemoryDataset, labels
 from transferlab.device import seeded
 from transferlab.errors import InputError
-from transferlab.files import hash_tensors
+from transferlab.files import hash_tensors, hash_text
 
 # ---- data sets -----------------------------------------------------------------------------------
 
@@ -260,4 +260,4 @@ def short_hash(tensors: Iterable[tuple[str, Tensor]]) -> str:
 
 
 def _text_hash(text: str) -> str:
-    return f"#{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    return f"#{hash_text(text)[:16]}"

@@ -35,7 +35,7 @@ from transferlab.data import (
     few_shot,
     fractals,
     letters,
-    photos,
+    photo_patches,
     shapes,
     split,
     textures,
@@ -88,7 +88,7 @@ def sources(n: int, seed: int) -> dict[str, MemoryDataset]:
         "fractals": fractals(n, **grey),
         "shapes": shapes(n, **grey),
         "textures": textures(n, **grey),
-        "photos": photos(n, **grey),
+        "photos": photo_patches(n, **grey),
         "random weights": alphabet,
     }
 

@@ -15,7 +15,14 @@ from torch import nn
 from transferlab import InputError, load_backbone
 from transferlab.data import batches, image_folder, in_memory, labels, load
 from transferlab.metrics import evaluate
-from transferlab.models import card, read_weights, save_weights, small_cnn
+from transferlab.models import (
+    Backbone,
+    card,
+    load_weights,
+    read_weights,
+    save_weights,
+    small_cnn,
+)
 from transferlab.models.loading import OWN
 from transferlab.models.torchvision_models import _version, torchvision_names
 
@@ -321,7 +328,7 @@ def test_the_name_that_may_have_been_meant_works(name, meant):
 
 @pytest.mark.parametrize("name", [None, 18, "", "zzz"])
 def test_what_is_like_no_name_gets_no_guess(name):
-    with pytest.raises(InputError, match=r"is unknown; expected mlp.*such as 'resnet50'\.$"):
+    with pytest.raises(InputError, match=r"is unknown; expected mlp.*such as 'timm:resnet50'\.$"):
         load_backbone(name, num_classes=2)
 
 
@@ -546,3 +553,31 @@ def test_home_is_expanded_where_files_are_written_and_where_they_are_read(tmp_pa
     assert (tmp_path / "four.safetensors").is_file()
     assert load_backbone("small_cnn", "~/four.safetensors").num_classes == 4
     assert len(read_weights("~/four.safetensors")) == len(small_cnn(4).state_dict())
+
+
+# ---- a network of one's own ----------------------------------------------------------------------
+
+
+def own_network(outputs: int, name: str = "mine") -> Backbone:
+    features = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU())
+    return Backbone(features, width=10, num_classes=outputs, shape=(1, 8, 8), name=name)
+
+
+def test_a_network_of_ones_own_is_wrapped_saved_and_reloaded(tmp_path):
+    model = own_network(3)
+    model.classes, model.trained_on = ["a", "b", "c"], "letters"
+    save_weights(model, tmp_path / "mine.safetensors")
+    again = own_network(7)  # the file says how many outputs
+    load_weights(again, tmp_path / "mine.safetensors")
+    x = torch.rand(4, 1, 8, 8)
+    assert torch.equal(model(x), again(x))
+    assert (again.classes, again.trained_on) == (["a", "b", "c"], "letters")
+
+
+def test_the_weights_of_another_network_change_nothing(tmp_path):
+    save_weights(own_network(3, "other"), tmp_path / "other.safetensors")
+    model = own_network(3)
+    before = model.head.weight.clone()
+    with pytest.raises(InputError, match="belong to other, not to mine"):
+        load_weights(model, tmp_path / "other.safetensors")
+    assert torch.equal(model.head.weight, before)

@@ -17,9 +17,12 @@ from transferlab.data.sets.cards import licences
 from transferlab.data.sets.digits import digits
 from transferlab.data.sets.fractals import draw_fractals, fractals
 from transferlab.data.sets.letters import draw_letters, fresh_letters, letters
-from transferlab.data.sets.patches import photos, textures
+from transferlab.data.sets.mnist import mnist_small
+from transferlab.data.sets.patches import photo_patches, textures
+from transferlab.data.sets.photos import photos
 from transferlab.data.sets.real import load
 from transferlab.data.sets.shapes import fresh_shapes, shapes
+from transferlab.data.sets.solar import solar_cells, solar_modules
 from transferlab.data.splits import few_shot, split
 from transferlab.data.tables import csv_file
 
@@ -45,10 +48,14 @@ __all__ = [
     "letters",
     "licences",
     "load",
+    "mnist_small",
     "near_copies",
+    "photo_patches",
     "photos",
     "resize",
     "shapes",
+    "solar_cells",
+    "solar_modules",
     "split",
     "subset",
     "textures",

@@ -4,6 +4,7 @@ Three files belong together: `NAME.x.npy` and `NAME.y.npy`, which NumPy and othe
 and `NAME.json`, written last, which says what they are and what their hashes must be.
 """
 
+import contextlib
 import json
 import warnings
 from collections.abc import Iterable
@@ -71,6 +72,8 @@ def read_mapped(path: Path, note: Any) -> Batch | None:
             stacklevel=2,
         )
         return None
+    with contextlib.suppress(OSError):  # a folder that is only to be read
+        note_file.touch()  # used just now: the cache removes what was not for long
     x = torch.from_numpy(np.load(x_file, mmap_mode="c"))  # "c": changes stay in memory
     dtype = getattr(torch, content["dtype"].removeprefix("torch."))
     return x.view(dtype), torch.from_numpy(np.load(y_file))

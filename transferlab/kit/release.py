@@ -20,8 +20,8 @@ from transferlab.kit.notebooks import read_json, source_of
 from transferlab.kit.overview import OVERVIEW
 
 TOP_FILES = ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile")
-PACKAGE_FILES = ("*.py", "data/sets/*.toml", "kit/*.html", "kit/*.md", "weights/*.json")
-PACKAGE_FILES += ("weights/*.safetensors",)  # a .json is the card of one of these
+PACKAGE_FILES = ("*.py", "data/sets/*.toml", "models/*.toml", "kit/*.html", "kit/*.md")
+PACKAGE_FILES += ("weights/*.json", "weights/*.safetensors")  # a .json is the card of one of these
 NAMED = re.compile(r"""(?:\]\(|src=["'])([\w./%-]+\.(?:png|jpe?g|gif|svg|csv))\b""")
 README = Path(__file__).with_name("bundle_readme.md")  # the README.md at the top is for teachers
 FOLDER = "transferlab-course"  # what the bundle unpacks to

@@ -16,7 +16,7 @@ from transferlab.models.transformer import (
     text_transformer,
 )
 from transferlab.models.vgg import narrow_vgg16
-from transferlab.models.weights import card, read_weights, shipped
+from transferlab.models.weights import card, load_weights, read_weights, shipped
 
 __all__ = [
     "GAN",
@@ -36,6 +36,7 @@ __all__ = [
     "has_lora",
     "load_backbone",
     "load_lora",
+    "load_weights",
     "merge_lora",
     "mlp",
     "narrow_inception",

@@ -1,4 +1,4 @@
-"""`load_backbone`: any network of the course or of torchvision, by name, with checked weights."""
+"""`load_backbone`: networks of the course, torchvision and timm by name, with checked weights."""
 
 import contextlib
 import difflib
@@ -17,6 +17,7 @@ from transferlab.models.inception import narrow_inception
 from transferlab.models.lora import has_lora
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
+from transferlab.models.timm_models import LITE, PREFIX, timm_backbone
 from transferlab.models.torchvision_models import torchvision_backbone, torchvision_names
 from transferlab.models.transformer import text_transformer
 from transferlab.models.vgg import narrow_vgg16
@@ -51,13 +52,16 @@ def load_backbone(
     """Return a network with its features, its head and its own preprocessing.
 
     >>> load_backbone("small_cnn", weights="letters", num_classes=10)
+    >>> load_backbone("efficientnet_lite0", weights="packaged", num_classes=2)
     >>> load_backbone("resnet50", weights="IMAGENET1K_V2", num_classes=2)
     >>> load_backbone("mobilenet_v2", weights="my/weights.pth")
 
     Args:
-        name: one of `OWN`, or a classifier of torchvision.models, such as "resnet50".
-        weights: None (random), the name of a shipped checkpoint, the name of torchvision weights
-            ("DEFAULT", "IMAGENET1K_V1", …), or the path of a file, whose numbers become float32.
+        name: one of `OWN`, one of `LITE`, a classifier of torchvision.models, such as "resnet50",
+            or one of timm, such as "timm:resnet50".
+        weights: None (random), the name of a shipped checkpoint, "packaged" (those of `LITE`, which
+            packages contain), the name of torchvision weights ("DEFAULT", "IMAGENET1K_V1", …), or
+            the path of a file, whose numbers become float32. For timm, "DEFAULT" asks its hub.
         num_classes: outputs of a new head; None keeps the head that came with the weights.
         size: image height and width, where they should differ from those of pre-training.
         normalize: False leaves out the normalisation by the weights' mean and standard deviation.
@@ -65,13 +69,14 @@ def load_backbone(
         sha256: the expected hash of a weights file, when its name does not contain it.
         seed: makes random weights and the new head reproducible.
     """
-    names = [*OWN, *torchvision_names()]
-    if name not in names:
+    names = [*OWN, *LITE, *torchvision_names()]
+    is_timm = str(name).startswith(PREFIX) or name in LITE
+    if name not in names and not is_timm:
         near = difflib.get_close_matches(str(name).lower(), names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
-            f"network {name!r} is unknown; expected {', '.join(OWN)}, or a classifier of "
-            f"torchvision.models, such as 'resnet50'.{hint}"
+            f"network {name!r} is unknown; expected {', '.join([*OWN, *LITE])}, a classifier of "
+            f"torchvision.models, such as 'resnet50', or of timm, such as 'timm:resnet50'.{hint}"
         )
     if weights is not None:
         weights = str(Path(weights).expanduser())  # a name has no ~ and stays as it is
@@ -85,13 +90,14 @@ def load_backbone(
             f"{weights} was trained on images that were not normalised; load it with "
             "normalize=False."
         )
-    build = _own if name in OWN else torchvision_backbone
+    build = _own if name in OWN else timm_backbone if is_timm else torchvision_backbone
     with seeded(seed) if seed is not None else contextlib.nullcontext():
         model = build(name, weights, num_classes, size, sha256, note)
     if not normalize:
         model.leave_out_normalization()
     if num_classes is None:
-        model.classes, model.trained_on = note.get("classes"), note.get("trained_on")
+        model.classes = note.get("classes", model.classes)
+        model.trained_on = note.get("trained_on", model.trained_on)
     model.columns = note.get("columns")
     return model
 

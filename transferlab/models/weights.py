@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from transferlab.errors import InputError
 from transferlab.files import check_writable, hash_tensors, sha256, written_whole
+from transferlab.models.packaged import packaged_cards
 
 SHIPPED = Path(__file__).parents[1] / "weights"  # small checkpoints that come with the package
 # Where a checkpoint may hold its state dict; the first of them is read.
@@ -35,10 +36,13 @@ def shipped() -> list[str]:
 
 
 def card(name: str) -> dict[str, Any]:
-    """Return the card of a shipped checkpoint: data, command, seed, metrics, sha256."""
+    """Return the card of a checkpoint: data, metrics, sha256; if shipped, its command and seed."""
+    if name in packaged_cards():
+        return packaged_cards()[name]
     path = SHIPPED / f"{name}.json"
     if not path.is_file():
-        raise InputError(f"no checkpoint {name!r} is shipped; there are {', '.join(shipped())}.")
+        there = ", ".join([*shipped(), *packaged_cards()])
+        raise InputError(f"no checkpoint {name!r} is known; there are {there}.")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -122,6 +126,20 @@ def read_note(weights: str | Path, architecture: str | None = None) -> dict[str,
             f"weights {str(weights)!r} belong to {note['architecture']}, not to {architecture}."
         )
     return note
+
+
+def load_weights(model: nn.Module, path: str | Path, sha256: str | None = None) -> None:
+    """Read what `save_weights` wrote into a backbone of the same kind, such as one of your own.
+
+    The head gets as many outputs as the file has. Another architecture is refused.
+    """
+    note = read_note(path, model.name)
+    state = read_weights(path, sha256)
+    if (rows := head_rows(state, path)) != model.num_classes:
+        model.replace_head(rows)
+    load_into(model, state, str(path), note.get("tied"))
+    for what in ("classes", "trained_on", "columns"):
+        setattr(model, what, note.get(what))
 
 
 def is_backbone_layout(state: dict[str, Tensor]) -> bool:

@@ -5,13 +5,13 @@ import torch
 from torch.nn import functional as F
 
 from transferlab import InputError, evaluate, fit
-from transferlab.data import batches, photos, split, textures
+from transferlab.data import batches, photo_patches, split, textures
 from transferlab.data.sets.cards import cards
 from transferlab.data.sets.patches import LEAST_VIEW, SCALES, region
 from transferlab.models import small_cnn
 
 
-@pytest.mark.parametrize(("make", "name"), [(photos, "photos"), (textures, "textures")])
+@pytest.mark.parametrize(("make", "name"), [(photo_patches, "photos"), (textures, "textures")])
 @pytest.mark.parametrize(("size", "channels"), [(8, 1), (28, 1), (32, 3)])
 def test_shape_range_and_classes(make, name, size, channels):
     data = make(900, size=size, channels=channels)
@@ -24,7 +24,7 @@ def test_shape_range_and_classes(make, name, size, channels):
 
 
 def test_photos_keep_their_colours_and_textures_have_none():
-    colour, grey = photos(200), textures(200, channels=3)
+    colour, grey = photo_patches(200), textures(200, channels=3)
     assert (colour.x[:, 0] - colour.x[:, 2]).abs().mean() > 0.1
     assert torch.equal(grey.x[:, 0], grey.x[:, 2])
 
@@ -70,24 +70,24 @@ def nearest_neighbour_accuracy(train, test) -> float:
 
 def test_patches_that_overlap_would_promise_too_much():
     """Splitting patches at random puts almost the same patch on both sides."""
-    data = photos(4000, size=8, channels=1)
+    data = photo_patches(4000, size=8, channels=1)
     naive = nearest_neighbour_accuracy(*split(data, (0.9, 0.1)))
-    honest = nearest_neighbour_accuracy(data, photos(1000, size=8, channels=1, part="test"))
+    honest = nearest_neighbour_accuracy(data, photo_patches(1000, size=8, channels=1, part="test"))
     assert naive > honest + 0.1
     assert honest > 2 / 9  # and chance is 1 in 9
 
 
 def test_one_seed_is_one_set():
     torch.manual_seed(1)
-    first = photos(3000, seed=3, size=8)
+    first = photo_patches(3000, seed=3, size=8)
     torch.manual_seed(2)
-    second, other = photos(3000, seed=3, size=8), photos(3000, seed=4, size=8)
+    second, other = photo_patches(3000, seed=3, size=8), photo_patches(3000, seed=4, size=8)
     assert torch.equal(first.x, second.x) and torch.equal(first.y, second.y)
     assert not torch.equal(first.y, other.y)
 
 
 def test_bytes_are_a_quarter_of_the_memory_and_give_the_same_batches():
-    floats, pixels = photos(50, size=8), photos(50, size=8, dtype=torch.uint8)
+    floats, pixels = photo_patches(50, size=8), photo_patches(50, size=8, dtype=torch.uint8)
     assert pixels.x.nbytes * 4 == floats.x.nbytes
     (a, _), (b, _) = next(iter(batches(floats, 50))), next(iter(batches(pixels, 50)))
     assert torch.equal(a, b)
@@ -102,7 +102,7 @@ def test_a_small_network_learns_textures_and_knows_them_elsewhere_in_the_picture
     )  # chance: 0.2
 
 
-@pytest.mark.parametrize("make", [photos, textures])
+@pytest.mark.parametrize("make", [photo_patches, textures])
 def test_bad_arguments_are_refused(make):
     with pytest.raises(InputError, match="=0; expected at least 1"):
         make(0)
@@ -114,7 +114,7 @@ def test_bad_arguments_are_refused(make):
         make(10, part="val")
 
 
-@pytest.mark.parametrize(("make", "largest"), [(photos, 113), (textures, 96)])
+@pytest.mark.parametrize(("make", "largest"), [(photo_patches, 113), (textures, 96)])
 def test_a_patch_is_not_larger_than_the_smallest_region(make, largest):
     assert make(2, size=largest).x.shape[-1] == largest
     with pytest.raises(InputError, match=f"size={largest + 1} is too large .* {largest} or less"):
@@ -123,4 +123,4 @@ def test_a_patch_is_not_larger_than_the_smallest_region(make, largest):
 
 def test_pixels_are_floats_or_bytes():
     with pytest.raises(InputError, match=r"dtype=torch.int64; expected torch.float32 or torch.ui"):
-        photos(2, dtype=torch.int64)
+        photo_patches(2, dtype=torch.int64)

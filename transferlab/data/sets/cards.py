@@ -15,6 +15,7 @@ from transferlab.errors import InputError
 
 # The name to install a package by, where it differs from the name to import it by.
 INSTALLED_AS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
+INSTALLED_AS |= {"elpv_dataset": "elpv-dataset"}
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,13 @@ class Card:
         folder = package_folder(self.package)
         if folder is None:
             raise InputError(
-                f"{self.name}: the package {self.installed_as} is missing; install it."
+                f"{self.name}: the package {self.installed_as} is missing. "
+                f"Type: pip install {self.installed_as}"
             )
         if not (folder / self.path).is_file():
             raise InputError(
                 f"{self.name}: {folder} holds no {self.path}; "
-                f"install or update {self.installed_as}."
+                f"type: pip install --upgrade {self.installed_as}"
             )
         return folder / self.path
 

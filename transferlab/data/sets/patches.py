@@ -27,7 +27,7 @@ LEAST_VIEW = 24  # a patch covers at least this many pixels of its picture: less
 CHUNK = 2048  # patches that are cut at once
 
 
-def photos(
+def photo_patches(
     n: int,
     seed: int = 0,
     size: int = 32,
@@ -59,7 +59,7 @@ def textures(
     part: str = "train",
     dtype: torch.dtype = torch.float32,
 ) -> MemoryDataset:
-    """Return `n` patches of five grey textures; the arguments are those of `photos`.
+    """Return `n` patches of five grey textures; the arguments are those of `photo_patches`.
 
     Brick, grass and gravel cover their pictures evenly. Coins lie on a dark ground, and tissue is
     cells under a microscope. `channels=3` repeats the grey image.
