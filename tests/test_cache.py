@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from transferlab import InputError, cache, evaluate, fit
-from transferlab.cache import cache_bytes, cache_folder, train_once
+from transferlab.cache import cache_folder, cache_state, train_once
 from transferlab.data import MemoryDataset
 from transferlab.models import mlp
 
@@ -90,7 +90,7 @@ def test_what_was_used_longest_ago_goes_first(folder, monkeypatch):
         (folder / name).write_bytes(bytes(400))
         os.utime(folder / name, (now - 100 * age,) * 2)
     monkeypatch.setattr(cache, "MOST_BYTES", 1200)
-    assert cache_bytes() == 1200
+    assert f"{folder}: 0 of 0 MiB; delete the folder" in cache_state()
     assert sorted(file.name for file in folder.iterdir()) == [
         "middle.json",
         "middle.x.npy",

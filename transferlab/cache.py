@@ -41,9 +41,11 @@ def cache_folder() -> Path:
     return folder
 
 
-def cache_bytes() -> int:
-    """Return the size of the cache."""
-    return sum(size for _, size, _ in _entries(cache_folder()))
+def cache_state() -> str:
+    """Return where the cache is, how large it is, and how to empty it."""
+    folder = cache_folder()
+    used = sum(size for _, size, _ in _entries(folder)) / 2**20
+    return f"{folder}: {used:.0f} of {MOST_BYTES / 2**20:.0f} MiB; delete the folder to empty it"
 
 
 def train_once(

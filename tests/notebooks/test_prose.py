@@ -22,10 +22,8 @@ COURSE = Path(__file__).parents[2] / "course"
 FEWEST, MOST, MOST_FACTS = 3, 5, 3
 # These lessons have claims of the old kind, without margins. The list may only become shorter.
 OLD: set[str] = {
-    "05_applications/01_own_images",
     "05_applications/02_object_detection",
     "05_applications/03_segmentation",
-    "05_applications/05_speech",
 }
 
 WORDS = {

@@ -100,16 +100,19 @@ def _room() -> Iterator[Finding]:
 
 def _offline() -> Iterator[Finding]:
     from transferlab import data, models
+    from transferlab.cache import cache_state
     from transferlab.data import places
     from transferlab.data.sets import real
+    from transferlab.models.packaged import packages
 
     yield "embedded data", f"digits ({len(data.digits())} images), letters (drawn when needed)", ""
     shipped = models.shipped()
     sentence = "" if shipped else "Reinstall the package: its shipped weights are missing."
     yield "shipped weights", ", ".join(shipped) or "none", sentence
-    present = real.present()
+    present = real.present() | packages()
     yield "real data", ", ".join(n for n, here in present.items() if here) or "none", ""
     yield "missing data", ", ".join(n for n, here in present.items() if not here) or "nothing", ""
+    yield "cache", cache_state(), ""
     weights = sorted(
         path.name
         for folder in places.weights_folders()

@@ -89,12 +89,8 @@ def _title(chapter: Path) -> str:
     path = chapter / OVERVIEW
     if not path.is_file():
         return chapter.name
-    header = (
-        notebooks.source_of(notebooks.read_json(path)["cells"][0])
-        .splitlines()[0]
-        .removeprefix("# ")
-    )
-    return f"[{header}]({chapter.name}/{OVERVIEW})"
+    first = notebooks.source_of(notebooks.read_json(path)["cells"][0]).splitlines()[0]
+    return f"[{first.removeprefix('# ')}]({chapter.name}/{OVERVIEW})"
 
 
 def _needs(lesson: Path) -> str:

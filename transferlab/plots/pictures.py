@@ -1,6 +1,7 @@
 """Figures of images: grids, boxes, masks, spectrograms, and tables of numbers as heat maps."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
+from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from transferlab.errors import InputError
@@ -74,9 +76,10 @@ def boxes(
                 f"{len(x)} images and {len(entries)} entries of {name}; expected one for each."
             )
     figure, grid = _tiles(-(-len(x) // columns), min(columns, len(x)), 2.1, title)
+    # A rim in the opposite brightness: one of the two is visible on any ground.
     styles = {
-        "true": {"color": "white", "linestyle": "--"},
-        "found": {"color": STYLES[4]["color"], "linestyle": "-"},
+        "true": {"color": "black", "linestyle": "--", "path_effects": [_rim("white")]},
+        "found": {"color": STYLES[4]["color"], "linestyle": "-", "path_effects": [_rim("black")]},
     }
     given = {"true": truth, "found": predicted}
     drawn = {name: entries for name, entries in given.items() if entries is not None}
@@ -84,23 +87,32 @@ def boxes(
         is_named = (
             predicted is None or name == "found"
         )  # two names at one box would hide each other
-        for axis, entry in zip(grid, entries, strict=False):
-            _outline(axis, entry, classes if is_named else None, styles[name])
+        for axis, entry, image in zip(grid, entries, x, strict=False):
+            _outline(axis, entry, classes if is_named else None, styles[name], image.shape[-1])
     for axis, image in zip(grid, x, strict=False):
         _picture(axis, image)
     handles = [Patch(fill=False, lw=2, label=name, **styles[name]) for name in drawn]
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=2, fontsize=11, facecolor="gray"
-    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=11)
     return Plot(figure, alt)
 
 
+def _rim(color: str) -> withStroke:
+    return withStroke(linewidth=4, foreground=color)
+
+
 def _outline(
-    axis: Axes, entry: Mapping[str, Tensor], classes: Sequence[str] | None, style: dict[str, str]
+    axis: Axes,
+    entry: Mapping[str, Tensor],
+    classes: Sequence[str] | None,
+    style: dict[str, Any],
+    size: int,
 ) -> None:
-    """Draw the boxes of one image; with `classes`, write name and score at each."""
-    background = {"facecolor": style["color"], "edgecolor": "none", "pad": 0.8}
-    scores = entry.get("scores")
+    """Draw the boxes of an image `size` pixels wide; with `classes`, write name and score at each.
+
+    Names do not cover each other while there is room.
+    """
+    background = {"facecolor": "white", "edgecolor": style["color"], "pad": 0.8}
+    scores, taken = entry.get("scores"), []
     for number, (box, label) in enumerate(
         zip(entry["boxes"].tolist(), entry["labels"].tolist(), strict=True)
     ):
@@ -108,8 +120,26 @@ def _outline(
         axis.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, lw=2, **style))
         if classes is not None:
             text = classes[label] + ("" if scores is None else f" {scores[number]:.2f}")
-            side = "top" if y1 < 1 else "bottom"  # at the upper edge there is no room above
-            axis.text(x1, y1, text, fontsize=9, va=side, bbox=background, clip_on=True)
+            width, height = size * 0.036 * (len(text) + 1), size * 0.09  # of 9 points on a tile
+            left, top = _free_place((x1, y1, x2, y2), width, height, size, taken)
+            taken.append((left, top))
+            axis.text(left, top, text, fontsize=9, va="top", bbox=background, clip_on=True)
+
+
+def _free_place(
+    box: tuple[float, ...], width: float, height: float, size: int, taken: Sequence[tuple]
+) -> tuple[float, float]:
+    """Return the upper left corner of a name at a box, off the names that stand there already."""
+    x1, y1, x2, y2 = box
+    places = [
+        (min(max(left, 0), size - width), min(max(top, 0), size - height))
+        for top in (y1 - height, y2, y1, y2 - height)
+        for left in (x1, x2 - width)
+    ]
+    for left, top in places:
+        if all(abs(left - x) >= width or abs(top - y) >= height for x, y in taken):
+            return left, top
+    return places[0]
 
 
 def _tiles(rows: int, columns: int, side: float, title: str) -> tuple[Figure, list[Axes]]:

@@ -39,7 +39,9 @@ def test_a_missing_picture_names_the_package_to_update():
     def card(package: str) -> Card:
         return Card("lake", package, "data/lake.png", "", "", "")
 
-    with pytest.raises(InputError, match=r"lake: .* holds no data/lake.png; .* pip install --upgrade scikit-image"):
+    with pytest.raises(
+        InputError, match=r"lake: .* holds no data/lake.png; .* pip install --upgrade scikit-image"
+    ):
         card("skimage").file()
     with pytest.raises(InputError, match="lake: the package no_such_package is missing"):
         card("no_such_package").file()
