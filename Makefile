@@ -17,7 +17,7 @@ STAMP_BENCH := $(VENV)/.set-up-bench
 # The first that is Python 3.11 or newer makes .venv; PYTHON=/path/to/python comes before all.
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 
-# Real weights and data, 350 MB; REAL= leaves them out. `solar` is CC BY-NC-SA 4.0.
+# Real weights and data, 250 MB; REAL= leaves them out. `solar` is CC BY-NC-SA 4.0.
 REAL ?= ,real,solar
 # A student bundle has no tests: there only the notebooks are to be opened.
 comma  := ,
@@ -38,7 +38,7 @@ FOR_TESTS = TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE \
 	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1073741824
 PYTEST = $(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist loadscope
 
-# The tables of objectives.py and ranking.py take a quarter of an hour each; ask for them by name.
+# The tables of objectives, ranking and real take ten minutes or more each; ask for them by name.
 BENCH ?= overhead penalty growth streaming gpu frozen training
 
 # Fresh runs of each lesson for `make claims`.

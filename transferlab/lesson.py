@@ -193,9 +193,3 @@ class Claims:
         if broken and self.run.profile == "class" and not os.environ.get(FRESH):
             raise AssertionError(f"not shown by this run: {'; '.join(broken)}")
         return ClaimsTable(self.claims)
-
-    def below(self, name: str, values: Sequence[float], limit: float, unit: str = "") -> None:
-        """Claim that a mean is below a limit: its whole 95 % interval must be."""
-        found = interval(values)
-        name = f"{name} (below {limit:g}): {found} {unit}".strip()
-        self._add(name, "fact", found.high < limit)

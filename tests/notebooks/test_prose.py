@@ -20,11 +20,6 @@ from transferlab.kit.report import claims as claims_in
 
 COURSE = Path(__file__).parents[2] / "course"
 FEWEST, MOST, MOST_FACTS = 3, 5, 3
-# These lessons have claims of the old kind, without margins. The list may only become shorter.
-OLD: set[str] = {
-    "05_applications/02_object_detection",
-    "05_applications/03_segmentation",
-}
 
 WORDS = {
     "up": (
@@ -140,28 +135,15 @@ def prose_faults(notebook: dict[str, Any]) -> Iterator[str]:
 LESSON_PATHS = {f"{path.parent.name}/{path.stem}": path for path in sorted(COURSE.glob(LESSONS))}
 
 
-@pytest.mark.parametrize("name", [name for name in LESSON_PATHS if name not in OLD])
+@pytest.mark.parametrize("name", LESSON_PATHS)
 def test_prose_and_claims_agree(name: str) -> None:
     assert list(prose_faults(read_json(LESSON_PATHS[name]))) == []
-
-
-@pytest.mark.parametrize("name", sorted(OLD))
-def test_the_list_of_old_lessons_is_right(name: str) -> None:
-    code = "\n".join(
-        source_of(cell)
-        for cell in read_json(LESSON_PATHS[name])["cells"]
-        if cell["cell_type"] == "code"
-    )
-    assert "margin=" not in code, "it has margins now: take it off the list"
 
 
 def test_no_two_lessons_claim_the_same_sentence() -> None:
     """The record of fresh runs knows a claim by its sentence."""
     names = Counter(
-        claim["name"]
-        for name, path in LESSON_PATHS.items()
-        if name not in OLD
-        for claim in kept_claims(read_json(path))
+        claim["name"] for path in LESSON_PATHS.values() for claim in kept_claims(read_json(path))
     )
     assert [name for name, count in names.items() if count > 1] == []
 

@@ -57,11 +57,10 @@ def load_backbone(
     >>> load_backbone("mobilenet_v2", weights="my/weights.pth")
 
     Args:
-        name: one of `OWN`, one of `LITE`, a classifier of torchvision.models, such as "resnet50",
-            or one of timm, such as "timm:resnet50".
-        weights: None (random), the name of a shipped checkpoint, "packaged" (those of `LITE`, which
-            packages contain), the name of torchvision weights ("DEFAULT", "IMAGENET1K_V1", …), or
-            the path of a file, whose numbers become float32. For timm, "DEFAULT" asks its hub.
+        name: one of `OWN` or `LITE`, "resnet50" (of torchvision), "timm:resnet50" (of timm), ….
+        weights: None (random), the name of a shipped checkpoint, "packaged" (for `LITE`), the name
+            of torchvision weights ("IMAGENET1K_V1"), "DEFAULT" (torchvision's, or of timm's hub),
+            or the path of a file, whose numbers become float32.
         num_classes: outputs of a new head; None keeps the head that came with the weights.
         size: image height and width, where they should differ from those of pre-training.
         normalize: False leaves out the normalisation by the weights' mean and standard deviation.
@@ -80,15 +79,14 @@ def load_backbone(
         )
     if weights is not None:
         weights = str(Path(weights).expanduser())  # a name has no ~ and stays as it is
-    if weights is None and num_classes is None:
+    elif num_classes is None:
         raise InputError(f"{name} without weights has no head yet; give num_classes=.")
     note = {}
     if weights is not None and (name in OWN or str(weights) not in shipped()):
         note = read_note(weights, name)  # torchvision's networks do not know the shipped names
     if normalize and note.get("normalized") is False:
         raise InputError(
-            f"{weights} was trained on images that were not normalised; load it with "
-            "normalize=False."
+            f"{weights} learned from images that were not normalised; give normalize=False."
         )
     build = _own if name in OWN else timm_backbone if is_timm else torchvision_backbone
     with seeded(seed) if seed is not None else contextlib.nullcontext():

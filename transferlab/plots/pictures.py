@@ -12,6 +12,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
+from transferlab.data.dataset import as_float
 from transferlab.errors import InputError
 from transferlab.metrics import Evaluation
 from transferlab.plots.figure import STYLES, Plot, label_axes, make_axes
@@ -26,7 +27,7 @@ def images(
     title: str = "",
     maps: Tensor | None = None,
 ) -> Plot:
-    """Draw a grid of images, x of shape (N, C, H, W) with values in 0..1, each with its caption.
+    """Draw a grid of images, each with its caption; x: (N, C, H, W), uint8 or values in 0..1.
 
     Args:
         maps: heat maps to lay over the images, shape (N, H, W), values from 0 up, such as those of
@@ -41,7 +42,7 @@ def images(
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in grid:
         axis.axis("off")
-    for axis, image, caption in zip(grid, torch.as_tensor(x), captions, strict=False):
+    for axis, image, caption in zip(grid, as_float(torch.as_tensor(x)), captions, strict=False):
         _picture(axis, image)
         axis.set_title(caption, fontsize=11, pad=2)
     for axis, heat in zip(grid, [] if maps is None else maps.detach().cpu(), strict=False):

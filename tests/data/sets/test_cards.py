@@ -43,7 +43,7 @@ def test_a_missing_picture_names_the_package_to_update():
         InputError, match=r"lake: .* holds no data/lake.png; .* pip install --upgrade scikit-image"
     ):
         card("skimage").file()
-    with pytest.raises(InputError, match="lake: the package no_such_package is missing"):
+    with pytest.raises(InputError, match="lake: no-such-package is missing"):
         card("no_such_package").file()
 
 

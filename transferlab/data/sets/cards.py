@@ -15,7 +15,6 @@ from transferlab.errors import InputError
 
 # The name to install a package by, where it differs from the name to import it by.
 INSTALLED_AS = {"skimage": "scikit-image", "sklearn": "scikit-learn"}
-INSTALLED_AS |= {"elpv_dataset": "elpv-dataset"}
 
 
 @dataclass(frozen=True)
@@ -43,20 +42,16 @@ class Card:
     @property
     def installed_as(self) -> str:
         """The name to install the package by."""
-        return INSTALLED_AS.get(self.package, self.package)
+        return INSTALLED_AS.get(self.package, self.package.replace("_", "-"))
 
     def file(self) -> Path:
         """Return the file's path; an InputError names the package that should contain it."""
-        folder = package_folder(self.package)
+        folder, name = package_folder(self.package), self.installed_as
         if folder is None:
-            raise InputError(
-                f"{self.name}: the package {self.installed_as} is missing. "
-                f"Type: pip install {self.installed_as}"
-            )
+            raise InputError(f"{self.name}: {name} is missing. Type: pip install {name}")
         if not (folder / self.path).is_file():
             raise InputError(
-                f"{self.name}: {folder} holds no {self.path}; "
-                f"type: pip install --upgrade {self.installed_as}"
+                f"{self.name}: {folder} holds no {self.path}; type: pip install --upgrade {name}"
             )
         return folder / self.path
 
