@@ -122,8 +122,10 @@ $(VENV)/bin/python:
 # that make small networks fast; so notebooks have them wherever they are opened.
 $(STAMP): pyproject.toml constraints.txt transferlab/kit/kernel.py | $(VENV)/bin/python
 	@rm -f $@
-	@$(if $(findstring solar,$(EXTRAS)),echo "Photos of solar cells (elpv-dataset): CC BY-NC-SA 4.0, \
-	not for commercial use. Without them and without real weights: make REAL=")
+	@case '$(EXTRAS)' in *solar*) \
+		echo 'Photos of solar cells (elpv-dataset): CC BY-NC-SA 4.0, not for commercial use.'; \
+		echo 'To leave them and the real weights out: make REAL=';; \
+	esac
 ifneq ($(WHEELHOUSE),)
 	$(BIN)/python -m pip install $(WHEELS) -c constraints.txt setuptools
 	$(BIN)/python -m pip install $(WHEELS) --no-build-isolation -c constraints.txt -e '.[$(EXTRAS)]'
