@@ -315,6 +315,15 @@ def test_a_roc_curve_on_plain_axes_is_not_changed():
     assert list(axis.lines[1].get_xdata()) == [0, 1]  # guessing
 
 
+def test_bytes_are_drawn_as_the_same_numbers_in_0_to_1():
+    pixels = (torch.rand(2, 3, 8, 8) * 255).byte()
+    drawn = [
+        [axis.images[0].get_array().data for axis in plots.images(x, "ab", alt=ALT).figure.axes]
+        for x in (pixels, pixels / 255)
+    ]
+    np.testing.assert_allclose(drawn[0], drawn[1])
+
+
 def test_images_that_carry_a_gradient_can_be_drawn():
     plots.images(torch.rand(2, 1, 8, 8, requires_grad=True), "ab", alt=ALT)
 

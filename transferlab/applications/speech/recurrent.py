@@ -1,8 +1,9 @@
 """A recurrent network that reads a spectrogram from both ends, and what is built on it.
 
 Sources: Cho et al., Learning Phrase Representations Using RNN Encoder–Decoder for Statistical
-Machine Translation (2014), for the gated recurrent unit; Schuster and Paliwal, Bidirectional
-Recurrent Neural Networks (1997).
+Machine Translation (2014), for the gated recurrent unit, as torch computes it: with the reset
+after the product, as in the paper's first version on arXiv (the published one has it before);
+Schuster and Paliwal, Bidirectional Recurrent Neural Networks (1997).
 """
 
 from collections import OrderedDict
