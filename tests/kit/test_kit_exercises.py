@@ -137,7 +137,7 @@ def test_a_bundle_has_a_readme_of_its_own(house: Path, command: Callable) -> Non
     assert makes == {"lab"}  # the other targets need more than a student installs
     extras = re.findall(r"\[(\w[\w,]*)\]", text)
     assert extras
-    assert set(extras) == {"notebook"}
+    assert set(extras) == {"notebook,real,solar"}
     for absent in ("transferlab run", "transferlab doctor", "CONTRIBUTING", "CITATION"):
         assert absent not in text
     files = names_in(Path("bundle.zip"))

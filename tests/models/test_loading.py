@@ -524,7 +524,7 @@ class TestNote:
     def test_missing_normalisation_has_to_be_said_again(self, tmp_path):
         model = load_backbone("resnet20", num_classes=2, normalize=False)
         save_weights(model, tmp_path / "raw.safetensors")
-        with pytest.raises(InputError, match="load it with normalize=False"):
+        with pytest.raises(InputError, match="give normalize=False"):
             load_backbone("resnet20", tmp_path / "raw.safetensors")
         load_backbone("resnet20", tmp_path / "raw.safetensors", normalize=False)
 

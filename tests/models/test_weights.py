@@ -258,7 +258,7 @@ def test_cards_of_what_is_shipped():
     for name in shipped():
         about = card(name)
         assert about["sha256"] == sha256(SHIPPED / f"{name}.safetensors")
-    with pytest.raises(InputError, match=r"'leters' is shipped; there are docstrings, letters, l"):
+    with pytest.raises(InputError, match=r"'leters' is known; there are docstrings, letters, l"):
         card("leters")
 
 
