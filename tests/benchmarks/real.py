@@ -45,7 +45,7 @@ def photo_task(row: str) -> Task:
     model = load_backbone("efficientnet_lite0", weights="packaged")
     freeze(model)
     if row == "TransferLab":
-        photos = data.MemoryDataset(x, torch.zeros(PHOTOS), ["photo"])
+        photos = data.unlabelled(x)
         return lambda: extract_features(model, photos, device="cpu").x
     order = torch.contiguous_format if row == "timm" else torch.channels_last
     network = model.features.eval().to(memory_format=order)
