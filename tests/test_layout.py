@@ -70,14 +70,8 @@ FRONT_DOOR = [
 ]
 # Real weights and real data that other packages contain, and what is computed from them once.
 MATERIALS = [
-    *(
-        "data/sets/mnist",
-        "data/sets/photos",
-        "data/sets/solar",
-        "models/packaged",
-        "models/timm_models",
-        "cache",
-    ),
+    *("data/sets/mnist", "data/sets/photos", "data/sets/solar", "models/packaged"),
+    *("models/timm_models", "cache"),
 ]
 # Lines (code, docstrings, comments, blank ones) that each ring may have. The goals of the trunk and
 # of the rest are 3,500 and 4,500: lower these numbers when lines go, never raise them.
