@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -13,7 +14,7 @@ from kit.toy_course import write_lesson
 
 from transferlab import InputError
 from transferlab.claims import COURSE, RECORD, code_hash
-from transferlab.lesson import FRESH, Claims, Run
+from transferlab.lesson import FRESH, Bet, Claims, Run
 
 UP = [3.0, 4.0, 5.0, 4.0, 3.5]  # 3.9 [3.0, 4.8]
 UNSURE = [3.0, -4.0, 5.0, -2.0, 1.0]
@@ -126,6 +127,34 @@ def test_the_table_is_shown_by_jupyter_and_read_by_the_report():
     assert first["mean"] == pytest.approx(3.9) and first["verdict"] == "holds"
     assert first["low"] > 0 and first["unit"] == "points" and first["margin"] == 2
     assert second["mean"] is None and second["holds"] is True
+
+
+# ---- bets ----------------------------------------------------------------------------------------
+
+
+def test_the_table_shows_the_bet_beside_what_was_found():
+    """It is read when the table is shown: the slider may move until then."""
+    slider = SimpleNamespace(index=0, label="no bet yet")
+    found = claims()
+    found.positive("it helps", UP, "points", margin=2, bet=Bet(slider))
+    found.no_difference("it does not matter", LEVEL, "points", margin=3, bet=Bet())
+    found.question("does it help?", UP, "points", margin=3, bet=Bet(slider))
+    table = found.show()
+    assert "bet" not in repr(table)
+    slider.index, slider.label = 63, "12 points"
+    assert repr(table).splitlines()[0].split()[:3] == ["claim", "your", "bet"]
+    assert "it helps            12 points  3.9 [3.0, 4.8] points" in repr(table)
+    assert repr(table).count("12 points") == 2
+    assert "<th>your bet</th>" in table._repr_mimebundle_()[0]["text/html"]
+
+
+def test_without_a_bet_the_output_is_the_same():
+    def shown(**bet) -> tuple:
+        found = claims()
+        found.positive("it helps", UP, "points", margin=2, **bet)
+        return found.show()._repr_mimebundle_()
+
+    assert shown(bet=Bet()) == shown()
 
 
 # ---- fresh runs ----------------------------------------------------------------------------------

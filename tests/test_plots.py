@@ -332,6 +332,11 @@ def test_images_that_carry_a_gradient_can_be_drawn():
     plots.images(torch.rand(2, 1, 8, 8, requires_grad=True), "ab", alt=ALT)
 
 
+def test_images_may_have_larger_tiles():
+    small, large = (plots.images(torch.rand(4, 1, 8, 8), "abcd", tile=t, alt=ALT) for t in (0.8, 2))
+    assert large.figure.get_size_inches()[0] == 2.5 * small.figure.get_size_inches()[0]
+
+
 def test_a_confusion_matrix_shows_its_counts():
     found = evaluation()
     [axis] = plots.confusion(found, alt=ALT).figure.axes

@@ -6,6 +6,7 @@ The margin, the smallest effect that matters, is written down before the run. On
 
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from transferlab.metrics import Interval
 RECORD = "claims.json"
 COURSE = "TRANSFERLAB_COURSE"  # where the record lies, when the lesson runs in another folder
 ENOUGH = 10  # fresh runs; fewer say nothing
+HEADER = "", "claim", "your bet", "mean [95 % interval]", "margin", "seeds", "verdict", "held in"
 SETTLED = 0.9  # the share of fresh runs in which a claim must hold
 
 
@@ -46,6 +48,7 @@ class Claim:
         kind: "difference", "no difference", "question" or "fact".
         found: the mean difference and its 95 % interval over the seeds; for a fact, yes or no.
         margin: the smallest difference that matters, in the same unit.
+        bet: what the student bet; its text is read whenever the claim is shown.
         fresh: how often it held in fresh runs, when there were any.
     """
 
@@ -54,6 +57,7 @@ class Claim:
     found: Interval | bool
     unit: str = ""
     margin: float = 0.0
+    bet: object = None
     fresh: FreshRuns | None = None
 
     @property
@@ -85,12 +89,12 @@ class Claim:
 
     def row(self) -> tuple[str, ...]:
         """Return what the table shows of it."""
-        fresh = str(self.fresh or "")
+        first, last = (self.name, str(self.bet or "")), (self.verdict, str(self.fresh or ""))
         if self.kind == "fact":
-            return self.name, "", "", "", self.verdict, fresh
+            return *first, "", "", "", *last
         margin = f"{'±' if self.kind == 'no difference' else '≥'} {self.margin:g}"
         estimate = f"{self.found} {self.unit}".strip()
-        return self.name, estimate, margin, str(self.found.n), self.verdict, fresh
+        return *first, estimate, margin, str(self.found.n), *last
 
     def record(self) -> dict[str, Any]:
         """Return what the report and `make claims` read."""
@@ -108,8 +112,7 @@ class ClaimsTable:
 
     def _table(self) -> list[tuple[str, ...]]:
         """Return the header and a row per claim; a column that says nothing is left out."""
-        table = [("", "claim", "mean [95 % interval]", "margin", "seeds", "verdict", "held in")]
-        table += [(str(n), *claim.row()) for n, claim in enumerate(self.claims, start=1)]
+        table = [HEADER, *((str(n), *c.row()) for n, c in enumerate(self.claims, start=1))]
         columns = [c for c in zip(*table, strict=True) if any(c[1:]) or not self.claims]
         return list(zip(*columns, strict=True))
 
@@ -150,8 +153,5 @@ def _held(notebook: Path, attempts: list[dict[str, Any]]) -> dict[str, FreshRuns
     code = attempts[-1]["code"]
     newest = [attempt["claims"] for attempt in attempts if attempt["code"] == code]
     stale = notebook.is_file() and code_hash(notebook) != code
-    held = {}
-    for name in {name for claims in newest for name in claims}:
-        holds = [name in claims and claims[name]["holds"] for claims in newest]
-        held[name] = FreshRuns(sum(holds), len(holds), stale)
-    return held
+    held = Counter(name for claims in newest for name in claims if claims[name]["holds"])
+    return {name: FreshRuns(held[name], len(newest), stale) for claims in newest for name in claims}

@@ -1,8 +1,8 @@
 """The settings of a lesson's run, its scores, and the claims that it must prove."""
 
 import os
-import socket
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ from transferlab.claims import Claim, ClaimsTable, read_record
 from transferlab.device import choose_device, prefer_device
 from transferlab.errors import InputError
 from transferlab.metrics import Interval, interval
+from transferlab.plots.widgets import Bet
+from transferlab.plots.widgets import bet as bet  # lessons call `lesson.bet`
 
 PROFILES = ("smoke", "class", "full")
 FRESH = "TRANSFERLAB_FRESH_RUN"  # set by `make claims`: find out what holds, assert nothing
@@ -84,21 +86,15 @@ def start(
 
 def forbid_network() -> None:
     """Refuse connections of this process to other machines from now on."""
-    if getattr(socket.socket.connect, "offline", False):
-        return
 
-    def guarded(connect: Callable) -> Callable:
-        def connect_here(self: socket.socket, address: object) -> int | None:
-            host = address[0] if isinstance(address, tuple) else "localhost"  # a path: local
-            if not (host in ("localhost", "::1") or str(host).startswith("127.")):
+    def refuse(event: str, arguments: tuple) -> None:
+        if event == "socket.connect":  # Python says so before it connects (PEP 578, 2019)
+            address = arguments[1]
+            host = str(address[0]) if isinstance(address, tuple) else "localhost"  # a path: local
+            if host not in ("localhost", "::1") and not host.startswith("127."):
                 raise OSError(f"this lesson runs without a network; it tried to reach {host}")
-            return connect(self, address)
 
-        connect_here.offline = True
-        return connect_here
-
-    socket.socket.connect = guarded(socket.socket.connect)
-    socket.socket.connect_ex = guarded(socket.socket.connect_ex)
+    sys.addaudithook(refuse)
 
 
 class Scores:
@@ -168,17 +164,23 @@ class Claims:
         self.run, self.claims = run, []
         self._record = read_record()
 
-    def positive(self, name: str, gains: Gains, unit: str = "", *, margin: float = 0) -> None:
+    def positive(
+        self, name: str, gains: Gains, unit: str = "", *, margin: float = 0, bet: Bet | None = None
+    ) -> None:
         """Claim a difference: its 95 % interval lies above 0, its mean is at least the margin."""
-        self._add(name, "difference", interval(gains), unit, margin)
+        self._add(name, "difference", interval(gains), unit, margin, bet)
 
-    def no_difference(self, name: str, gains: Gains, unit: str = "", *, margin: float) -> None:
+    def no_difference(
+        self, name: str, gains: Gains, unit: str = "", *, margin: float, bet: Bet | None = None
+    ) -> None:
         """Claim that there is none that matters: the 95 % interval lies within ± margin."""
-        self._add(name, "no difference", interval(gains), unit, margin)
+        self._add(name, "no difference", interval(gains), unit, margin, bet)
 
-    def question(self, name: str, gains: Gains, unit: str = "", *, margin: float) -> None:
+    def question(
+        self, name: str, gains: Gains, unit: str = "", *, margin: float, bet: Bet | None = None
+    ) -> None:
         """Ask for a difference without claiming one; "not shown" is an answer, too."""
-        self._add(name, "question", interval(gains), unit, margin)
+        self._add(name, "question", interval(gains), unit, margin, bet)
 
     def fact(self, name: str, holds: bool) -> None:
         """Claim something that does not depend on chance."""

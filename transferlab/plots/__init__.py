@@ -1,5 +1,6 @@
 """All figures: safe for colour-blind readers, with units, intervals and alternative text."""
 
+from transferlab.plots import diagrams
 from transferlab.plots.figure import Plot
 from transferlab.plots.pictures import boxes, confusion, images, masks, matrix, spectrograms
 from transferlab.plots.series import (
@@ -20,6 +21,7 @@ __all__ = [
     "boxes",
     "confusion",
     "curves",
+    "diagrams",
     "history",
     "images",
     "lines",

@@ -26,10 +26,12 @@ def images(
     columns: int = 10,
     title: str = "",
     maps: Tensor | None = None,
+    tile: float = 0.85,
 ) -> Plot:
     """Draw a grid of images, each with its caption; x: (N, C, H, W), uint8 or values in 0..1.
 
     Args:
+        tile: the width of an image with its margin, in inches.
         maps: heat maps to lay over the images, shape (N, H, W), values from 0 up, such as those of
             `transferlab.interpret.grad_cam`. Each is scaled to its own largest value.
     """
@@ -38,7 +40,8 @@ def images(
     if maps is not None and len(maps) != len(x):
         raise InputError(f"{len(x)} images and {len(maps)} maps; expected one for each.")
     rows = -(-len(x) // columns)
-    figure = Figure(figsize=(0.85 * columns, 1.05 * rows + 0.4 * bool(title)), layout="constrained")
+    size = tile * columns, (tile + 0.2) * rows + 0.4 * bool(title)
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in grid:
         axis.axis("off")

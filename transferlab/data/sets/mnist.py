@@ -2,9 +2,13 @@
 
 import functools
 import gzip
+import io
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps, ImageStat
+from torch import Tensor
+from torchvision.transforms.functional import pil_to_tensor
 
 from transferlab.data.dataset import MemoryDataset
 from transferlab.data.sets.cards import cards
@@ -38,3 +42,37 @@ def mnist_small() -> MemoryDataset:
         [str(digit) for digit in range(10)],
         "mnist_small",
     )
+
+
+def read_digit(file: bytes) -> Tensor:
+    """Return a picture of one digit as MNIST has its own: (1, 28, 28), float in [0, 1].
+
+    White on black, in a box of 20 pixels, the centre of mass at pixel (14, 14). The picture may
+    show a light digit on a dark ground or a dark one on light paper.
+
+    Args:
+        file: the bytes of a picture's file, such as PNG or JPEG.
+    """
+    try:
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGBA")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError("this file is no picture; expected a PNG or JPEG of one digit.") from error
+    paper = Image.new("RGBA", picture.size, "white")  # seen where the picture is transparent
+    gray = ImageOps.autocontrast(Image.alpha_composite(paper, picture).convert("L"))
+    if ImageStat.Stat(gray).median[0] > 127:
+        gray = ImageOps.invert(gray)
+    ink = gray.point(lambda value: value if value > 100 else 0)  # paper is not evenly white
+    if not (box := ink.getbbox()):
+        raise InputError("this picture is empty; expected one digit.")
+    ink = ink.crop(box)
+    size = [max(1, round(20 * side / max(ink.size))) for side in ink.size]
+    digit = pil_to_tensor(ink.resize(size, Image.Resampling.BOX))[0] / 255
+    canvas = torch.zeros(28, 28)
+    corner = []
+    for side, length in enumerate(digit.shape):
+        weights = digit.sum(1 - side)
+        centre = weights @ torch.arange(float(length)) / weights.sum()
+        corner.append(min(max(0, round(14 - centre.item())), 28 - length))
+    row, column = corner
+    canvas[row : row + digit.shape[0], column : column + digit.shape[1]] = digit
+    return canvas[None]
