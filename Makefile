@@ -6,7 +6,7 @@ PROFILE ?= class
 DEVICE ?= auto
 # such as '04_code/*'; nothing means all
 LESSONS ?=
-# more for JupyterLab, such as --allow-root in a container
+# more for JupyterLab, such as --allow-root in a container; --originals opens course/ itself
 LAB_FLAGS ?=
 
 VENV  ?= .venv
@@ -67,9 +67,9 @@ test: $(STAMP) ## run all tests: the package, then every lesson and every solved
 	fi; \
 	exit $$status
 
-lab: $(STAMP) ## open JupyterLab on the first lesson, for this machine only, with a token
-	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 --ServerApp.root_dir='$(CURDIR)' \
-		--LabApp.default_url=/lab/tree/$(firstword $(filter course/%,$(LESSON_FILES))) $(LAB_FLAGS)
+lab: $(STAMP) ## open your copy of the course, my_course/, in JupyterLab, for this machine only
+	@$(BIN)/python -m transferlab.kit.classroom.lab \
+		$(foreach lesson,$(firstword $(LESSONS)),'$(lesson)') $(LAB_FLAGS)
 
 lint: $(STAMP) ## check style and formatting of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -99,9 +99,9 @@ wheelhouse: $(VENV)/bin/python ## collect all wheels in wheelhouse/ for set-up w
 	rm -rf wheelhouse build/wheelhouse/transferlab-*.whl
 	mv build/wheelhouse wheelhouse
 
-clean: ## remove build/ and caches; .venv and wheelhouse stay
+clean: ## remove build/ and caches; .venv, wheelhouse and my_course stay
 	rm -rf build .pytest_cache .ruff_cache *.egg-info
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './$(VENV)/*' -not -path './my_course/*' -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	@for python in $(PYTHONS); do \

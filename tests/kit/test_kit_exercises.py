@@ -14,7 +14,8 @@ import pytest
 from toy_course import write_lesson, write_solved
 
 from transferlab.errors import InputError
-from transferlab.kit import exercises, release
+from transferlab.kit import exercises
+from transferlab.kit.classroom import release
 
 ROOT = Path(__file__).parents[2]
 SECRETS = (
@@ -169,7 +170,8 @@ def test_a_chapter_may_end_in_a_slash_and_counts_once(
 def test_what_editors_and_downloads_leave_behind_stays_out(house: Path) -> None:
     package = house / "transferlab"
     kept = ("weights/letters.json", "weights/letters.safetensors", "kit/partly.py")
-    kept += ("data/sets/real.toml", "kit/report.html", "kit/readme.md")
+    kept += ("data/sets/real.toml", "kit/report.html", "kit/classroom/readme.md")
+    kept += ("kit/classroom/labconfig/page_config.json", "plots/pad.js", "plots/sketches/net.svg")
     left = (
         ".DS_Store",
         ".hidden.py",

@@ -12,6 +12,7 @@ from jupyter_client.manager import start_new_kernel
 from toy_course import write_lesson
 
 from transferlab.kit import doctor, kernel
+from transferlab.kit.classroom import lab
 
 LINUX = sys.platform.startswith("linux")
 TEACHERS_PACKAGES = ("typer", "papermill", "nbconvert", "nbgrader", "rich", "jinja2")
@@ -113,11 +114,10 @@ def test_lab_hands_the_variables_on(
     write_lesson(tmp_path / "course", "01_a/01_one")
     started = {}
 
-    def call(words: list[str], env: dict[str, str]) -> int:
+    def become(words: list[str], env: dict[str, str]) -> None:
         started.update(words=words, env=env)
-        return 0
 
-    monkeypatch.setattr(subprocess, "call", call)
+    monkeypatch.setattr(lab, "_become", become)
     assert command("lab", "--course", str(tmp_path / "course"))[0] == 0
     assert "jupyterlab" in started["words"]
     assert started["env"].items() >= kernel.environment().items()

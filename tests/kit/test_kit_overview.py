@@ -10,19 +10,19 @@ from nbformat import v4
 from toy_course import write_lesson, write_solved
 
 from transferlab.kit import overview
+from transferlab.kit.classroom.release import write_bundle
 from transferlab.kit.ledger import read_ledger
-from transferlab.kit.lessons import find_lessons
+from transferlab.kit.lessons import OVERVIEW, find_lessons
 from transferlab.kit.notebooks import has_tag, read_json, source_of
 from transferlab.kit.pages import stale_pages
-from transferlab.kit.release import write_bundle
 
 COURSE = Path(__file__).parents[2] / "course"
-CHAPTERS = sorted(path.parent for path in COURSE.glob(f"*/{overview.OVERVIEW}"))
+CHAPTERS = sorted(path.parent for path in COURSE.glob(f"*/{OVERVIEW}"))
 
 
 def write_overview(chapter: Path) -> Path:
     map_cell = v4.new_markdown_cell("an old map", metadata={"tags": [overview.MAP]})
-    path = chapter / overview.OVERVIEW
+    path = chapter / OVERVIEW
     nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# Chapter"), map_cell]), path)
     return path
 
@@ -104,7 +104,7 @@ def test_every_chapter_opens_with_an_overview() -> None:
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.name)
 def test_an_overview_is_one_page_of_text(chapter: Path) -> None:
-    cells = read_json(chapter / overview.OVERVIEW)["cells"]
+    cells = read_json(chapter / OVERVIEW)["cells"]
     assert {cell["cell_type"] for cell in cells} == {"markdown"}
     assert len([cell for cell in cells if has_tag(cell, overview.MAP)]) == 1
     text = "\n".join(source_of(cell) for cell in cells)

@@ -49,6 +49,7 @@ CHANGES: dict[str, Change] = {
     "05_applications/04_text": ("GAPS = [", 'GAPS = [\n    "return the _",'),
     "05_applications/06_faces": ("ALLOWED = 0.05", "ALLOWED = 0.5"),
     "05_applications/07_recommendation": ("WIDTH, ROUNDS = 4, 10", "WIDTH, ROUNDS = 1, 10"),
+    "05_applications/08_images_and_words": ("TAU = 0.1", "TAU = 1"),
     "06_tools/02_which_model": ("PER_CLASS, BATCH = 4, 20", "PER_CLASS, BATCH = 2, 20"),
     "07_challenges/02_labels": ("ERRORS = (0.1, 0.2, 0.4)", "ERRORS = (0.3, 0.5, 0.7)"),
 }

@@ -9,9 +9,9 @@ import nbformat
 import pytest
 from nbgrader.preprocessors import CheckCellMetadata
 
+from transferlab.kit.classroom.release import write_bundle
 from transferlab.kit.exercises import EXERCISES, student_edition
 from transferlab.kit.notebooks import has_tag, read_json, source_of
-from transferlab.kit.release import write_bundle
 
 ROOT = Path(__file__).parents[2]
 WRONG = Path(__file__).parent / "wrong"

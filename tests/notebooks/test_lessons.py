@@ -23,7 +23,7 @@ from transferlab.kit.run import run_lessons
 COURSE = Path(__file__).parents[2] / "course"
 PATHS = sorted(COURSE.glob(LESSONS))
 PARAMETERS = {"profile": str, "device": str, "seed": int}
-MAX_OUTPUT_BYTES = 300_000
+MAX_OUTPUT_BYTES = 400_000
 SELF_CHECKS = 3  # at least, in every lesson
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 
@@ -268,7 +268,7 @@ WARNING = "/a.py:3: UserWarning: old\n  f()\n"
         (output(output_type="error", ename="KeyError", evalue="1"), "an error is kept: KeyError"),
         (output(output_type="stream", text=WARNING), "a warning is kept: /a.py:3: UserWarning"),
         (output(**IMAGE), "has no text for the blind"),
-        (output(output_type="stream", text="x" * 300_000), "bytes, expected at most 300,000"),
+        (output(output_type="stream", text="x" * 400_000), "bytes, expected at most 400,000"),
     ],
 )
 def test_a_spoiled_toy_is_found_out(spoil: Callable[[Notebook], None], fault: str) -> None:

@@ -12,6 +12,8 @@ MISSING = "{name} is not installed; the command needs: pip install -e '.[noteboo
 
 try:
     import typer
+
+    from transferlab.kit.classroom import commands as classroom
 except ModuleNotFoundError as error:
     sys.exit(MISSING.format(name=error.name))
 
@@ -22,6 +24,7 @@ commands = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+commands.add_typer(classroom.commands, name="class")
 
 Course = Annotated[Path, typer.Option(help="The folder that holds one folder per chapter.")]
 Solutions = Annotated[Path, typer.Option(help="The folder with the solved exercises.")]
@@ -128,27 +131,26 @@ def _name_and_value(text: str) -> tuple[str, object]:
 
 @commands.command()
 def lab(
-    lesson: Annotated[str, typer.Argument(help="The lesson to open; by default the first.")] = "*",
+    lesson: Annotated[str, typer.Argument(help="The lesson to open [the first].")] = "",
+    originals: Annotated[
+        bool, typer.Option("--originals", help="Open the course itself, as a teacher.")
+    ] = False,
     course: Course = Path("course"),
 ) -> None:
-    """Open JupyterLab on a lesson; only this machine can reach it, with a token.
+    """Open JupyterLab on your own copy of a lesson; only this machine can reach it, with a token.
+
+    The copy, my_course/, is made beside the course, without outputs. It is never overwritten: what
+    is new in the course is merged into it. A lesson that you have deleted comes back by its name.
 
     \b
     Examples:
       transferlab lab
       transferlab lab 04_code/04_resnet50_new_head
+      transferlab lab --originals
     """
-    import subprocess
+    from transferlab.kit.classroom.lab import open_lab
 
-    from transferlab.kit import kernel
-    from transferlab.kit.lessons import find_lessons
-
-    path = find_lessons(course, [lesson])[0].path.resolve()
-    root = course.resolve().parent
-    command = [sys.executable, "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
-    command.append(f"--ServerApp.root_dir={root}")
-    command.append(f"--LabApp.default_url=/lab/tree/{path.relative_to(root).as_posix()}")
-    raise typer.Exit(subprocess.call(command, env=os.environ | kernel.environment()))
+    open_lab(course, lesson, originals)
 
 
 @commands.command()
@@ -275,7 +277,7 @@ def release(
     Example:
       transferlab release 01_background 04_code --to bundle.zip
     """
-    from transferlab.kit.release import write_bundle
+    from transferlab.kit.classroom.release import write_bundle
 
     names, left_out = write_bundle(chapters, to, course, solutions)
     print(f"{to}: {len(names)} files")

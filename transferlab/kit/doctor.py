@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from transferlab.kit import kernel
+from transferlab.kit.classroom.sandbox import which_sandbox
 
 PACKAGES = ("torch", "torchvision", "jupyterlab", "ipykernel", "papermill", "nbconvert", "nbgrader")
 # torch 2.n needs torchvision 0.(n + 15); from torch 2.14 on, any torchvision from 0.29 works
@@ -28,6 +29,7 @@ def examine(build: Path = Path("build")) -> Iterator[Finding]:
     for part in (_versions, _computing, _room, _offline, _kernel):
         yield from part()
     yield _writable(build)
+    yield "sandbox", which_sandbox(), ""
 
 
 def _versions() -> Iterator[Finding]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from transferlab.errors import InputError
 from transferlab.files import check_writable
 from transferlab.kit import notebooks
+from transferlab.kit.lessons import EXERCISES
 
-EXERCISES = "exercises.ipynb"
 SECRET_REGION = re.compile(
     r"BEGIN (SOLUTION|HIDDEN TESTS|MARK SCHEME)[^\n]*\n(.*?)^[^\n]*END \1", re.DOTALL | re.MULTILINE
 )

@@ -12,7 +12,8 @@ from typing import Any
 from transferlab.errors import InputError
 from transferlab.kit.notebooks import check_folder, read_json, source_of, tagged
 
-LESSONS = "[0-9][0-9]_*/0[1-9]_*.ipynb"  # 00 is the overview of a chapter
+LESSONS = "[0-9][0-9]_*/0[1-9]_*.ipynb"
+OVERVIEW, EXERCISES = "00_overview.ipynb", "exercises.ipynb"  # of a chapter
 
 
 @dataclass(frozen=True)

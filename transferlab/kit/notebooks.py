@@ -2,8 +2,10 @@
 
 import copy
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from transferlab.errors import InputError
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 CELL_METADATA = ("deletable", "editable", "nbgrader", "tags")
 MADE_BY_THE_RUN = {"injected-parameters", "papermill-error-cell-tag"}  # tags of added cells
+NAMED = re.compile(r"""(?:\]\(|src=["'])([\w./%-]+\.(?:png|jpe?g|gif|svg|csv))\b""")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -104,6 +107,15 @@ def has_tag(cell: dict[str, Any], tag: str) -> bool:
 def tagged(notebook: dict[str, Any], tag: str) -> list[str]:
     """Return the texts of the cells that carry a tag."""
     return [source_of(cell) for cell in notebook["cells"] if has_tag(cell, tag)]
+
+
+def files_named_in(notebook: Path) -> list[Path]:
+    """Return the pictures and tables of the same folder that a notebook's text names."""
+    cells = read_json(notebook)["cells"]
+    text = "\n".join(source_of(cell) for cell in cells if cell["cell_type"] == "markdown")
+    names = [unquote(name) for name in NAMED.findall(text)]
+    paths = [notebook.parent / name for name in names if ".." not in name]
+    return [path for path in paths if path.is_file() and notebook.parent in path.parents]
 
 
 def clean_notebook(notebook: "NotebookNode") -> "NotebookNode":

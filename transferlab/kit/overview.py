@@ -5,10 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from transferlab.kit import notebooks
-from transferlab.kit.exercises import EXERCISES
-from transferlab.kit.lessons import find_lessons
+from transferlab.kit.lessons import EXERCISES, find_lessons
 
-OVERVIEW = "00_overview.ipynb"
 MAP = "map"  # the tag of the cell that holds the map
 POINTS = re.compile(r"\b\d+ points?\b")
 HEADER = "| | lesson | question | minutes | the run itself |"

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from transferlab.errors import InputError
 from transferlab.kit import notebooks
-from transferlab.kit.exercises import EXERCISES
-from transferlab.kit.lessons import Lesson, find_lessons
-from transferlab.kit.overview import MAP, OVERVIEW, Costs, exercises_of, lesson_map, seconds_text
+from transferlab.kit.lessons import EXERCISES, OVERVIEW, Lesson, find_lessons
+from transferlab.kit.overview import MAP, Costs, exercises_of, lesson_map, seconds_text
 
 STUDENTS, TEACHERS = "README.md", "TEACHING.md"
 MAP_BEGINS, MAP_ENDS = "<!-- the map -->", "<!-- end of the map -->"

@@ -40,8 +40,7 @@ def images(
     if maps is not None and len(maps) != len(x):
         raise InputError(f"{len(x)} images and {len(maps)} maps; expected one for each.")
     rows = -(-len(x) // columns)
-    size = tile * columns, (tile + 0.2) * rows + 0.4 * bool(title)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = Figure((tile * columns, (tile + 0.2) * rows + 0.4 * bool(title)), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).flatten()
     for axis in grid:
         axis.axis("off")

@@ -1,11 +1,9 @@
 """A bundle for students: chosen chapters, the package, and nothing that gives answers away."""
 
-import re
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
 
 from transferlab.errors import InputError
 from transferlab.files import check_writable, written_whole
@@ -15,14 +13,14 @@ from transferlab.kit.exercises import (
     secret_lines,
     stale_exercises,
 )
-from transferlab.kit.lessons import find_lessons
-from transferlab.kit.notebooks import read_json, source_of
-from transferlab.kit.overview import OVERVIEW
+from transferlab.kit.lessons import OVERVIEW, find_lessons
+from transferlab.kit.notebooks import files_named_in, read_json
 
 TOP_FILES = ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile")
-PACKAGE_FILES = ("*.py", "data/sets/*.toml", "models/*.toml", "kit/*.html", "kit/*.md")
+PACKAGE_FILES = ("*.py", "data/sets/*.toml", "models/*.toml", "plots/*.js", "plots/sketches/*.svg")
+PACKAGE_FILES += ("kit/*.html", "kit/classroom/*.md", "kit/classroom/labconfig/*.json")
 PACKAGE_FILES += ("weights/*.json", "weights/*.safetensors")  # a .json is the card of one of these
-NAMED = re.compile(r"""(?:\]\(|src=["'])([\w./%-]+\.(?:png|jpe?g|gif|svg|csv))\b""")
+GLOSSARY = "GLOSSARY.md"  # the lessons link to it
 README = Path(__file__).with_name("bundle_readme.md")  # the README.md at the top is for teachers
 FOLDER = "transferlab-course"  # what the bundle unpacks to
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip file knows: the same bytes every time
@@ -64,8 +62,9 @@ def write_bundle(
     notebooks += [home / chapter / EXERCISES for chapter in with_exercises]
     overviews = [home / chapter / OVERVIEW for chapter in chapters]
     notebooks += [path for path in overviews if path.is_file()]
-    files = [*notebooks, *(path for notebook in notebooks for path in _named_in(notebook))]
+    files = [*notebooks, *(path for notebook in notebooks for path in files_named_in(notebook))]
     files += [root / name for name in (*TOP_FILES, f"{home.name}/ledger.json")]
+    files += [page for page in (home / GLOSSARY,) if page.is_file()]
     files += [path for path in package.rglob("*") if _belongs(path, package)]
     for path in files:
         if not path.is_file():
@@ -84,21 +83,13 @@ def write_bundle(
     return sorted(named), [path.as_posix() for path in seen if "__pycache__" not in path.parts]
 
 
-def _named_in(notebook: Path) -> list[Path]:
-    """Return the pictures and tables of the same folder that a notebook's text names."""
-    cells = read_json(notebook)["cells"]
-    text = "\n".join(source_of(cell) for cell in cells if cell["cell_type"] == "markdown")
-    names = [unquote(name) for name in NAMED.findall(text)]
-    paths = [notebook.parent / name for name in names if ".." not in name]
-    return [path for path in paths if path.is_file() and notebook.parent in path.parents]
-
-
 def _belongs(path: Path, package: Path) -> bool:
     """Return whether a file is the package's own, and not left there by Python, editors, people."""
     name = path.relative_to(package)
     hidden = any(part.startswith(".") for part in name.parts)
     known = any(name.match(pattern) for pattern in PACKAGE_FILES)
-    lonely = path.suffix == ".json" and not path.with_suffix(".safetensors").is_file()
+    a_card = path.match("weights/*.json")
+    lonely = a_card and not path.with_suffix(".safetensors").is_file()
     return known and path.is_file() and not (hidden or lonely or path.is_symlink())
 
 

@@ -1,0 +1,184 @@
+"""Collecting: from a download to one submission for each student. Nothing is executed."""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from transferlab.errors import InputError
+from transferlab.files import written_whole
+from transferlab.kit.classroom.records import Records, Submission
+from transferlab.kit.classroom.roster import Student, find_students
+from transferlab.kit.classroom.sources import LARGEST, Entry, opened, plain, read_source
+
+# Moodle: "Mara Ünal_12345_assignsubmission_file_/exercises.ipynb", the number the assignment's.
+MOODLE = re.compile(r"(?P<who>.+)_(?P<number>\d+)_assignsubmission_[a-z]+_?", re.DOTALL)
+# Canvas: "unalmara_LATE_12345_67890_exercises-1.ipynb"; 12345 is the student's id in Canvas.
+CANVAS = re.compile(r"(?P<who>[^_]+)(?:_LATE)?_(?P<number>\d+)_\d+_.+", re.DOTALL | re.IGNORECASE)
+COPY = re.compile(
+    r"(?: \((\d{1,3})\)|-(\d{1,3}))?$"
+)  # "exercises (1)", "exercises-1": later copies
+
+Owner = tuple[str, ...]  # a name, the platform's number if there is one, the platform
+Groups = dict[Owner, list[Entry]]
+
+
+@dataclass
+class Collected:
+    """What a collecting has found, as lines to be shown; `refused` and `unknown` need a person."""
+
+    new: list[str] = field(default_factory=list)
+    resubmitted: list[str] = field(default_factory=list)
+    known: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+def collect(
+    records: Records, chapter: str, source: Path, grade_ids: Sequence[str], *, dry_run: bool = False
+) -> Collected:
+    """Take over what students have handed in; what is known already stays as it is.
+
+    A resubmission is kept beside the older one, and the newest counts. What cannot be taken (a
+    link, more than 20 MB, no notebook) is recorded as "refused" or "too large", with the reason.
+
+    Args:
+        grade_ids: the names of the chapter's cells; they tell its notebook from other files.
+        dry_run: write nothing, only tell what would happen.
+    """
+    done, students, before = Collected(), records.students(), records.submissions(chapter)
+    for student, entries in _by_student(read_source(source), students, done):
+        earlier = before.setdefault(student.id, [])
+        known = {submission.sha for submission in earlier}
+        for submission, content in _choose(student, entries, grade_ids):
+            who = f"{student.name}: {submission.file}"
+            done.notes += [f"{student.name}: {note}" for note in submission.notes]
+            if submission.status != "collected":
+                done.refused.append(f"{student.name}: {submission.reason}")
+            elif submission.sha in known:
+                done.known.append(who)
+            else:
+                (done.resubmitted if known else done.new).append(who)
+            if not dry_run:
+                path = records.file_of(submission.sha)
+                if submission.status == "collected" and not path.is_file():
+                    with written_whole(path) as unfinished:
+                        unfinished.write_bytes(content)
+                records.add_submission(chapter, submission)
+    done.missing = [student.name for student in students if student.id not in before]
+    return done
+
+
+# ---- whose is it? --------------------------------------------------------------------------------
+
+
+def _by_student(
+    entries: list[Entry], students: list[Student], done: Collected
+) -> list[tuple[Student, list[Entry]]]:
+    """Return the files of each student; who is unknown or ambiguous is listed in `done`."""
+    groups = _grouped(entries)
+    inside = [replace(entry, path=entry.path[1:]) for entry in entries if len(entry.path) > 1]
+    one_folder = len(groups) == 1 and not _students_of(next(iter(groups)), students)
+    if one_folder and any(_students_of(owner, students) for owner in _grouped(inside)):
+        groups = _grouped(inside)
+    owners: dict[Student, list[Owner]] = defaultdict(list)
+    for owner in groups:
+        found = _students_of(owner, students)
+        if len(found) == 1:
+            owners[found[0]].append(owner)
+        elif found:
+            done.unknown.append(
+                f"{plain(owner[0])}: {len(found)} students have this name; put the file into a "
+                f"folder named by the id ({', '.join(s.id for s in found)}) and collect that"
+            )
+        else:
+            done.unknown.append(f"{plain(owner[0])}: nobody in the roster has this name or id")
+    for student, names in owners.items():
+        if len(names) > 1:
+            places = ", ".join(plain(" ".join(name)) for name in names)
+            done.unknown.append(f"{student.name}: {len(names)} folders are theirs, {places}")
+    return [(s, groups[names[0]]) for s, names in owners.items() if len(names) == 1]
+
+
+def _grouped(entries: list[Entry]) -> Groups:
+    groups: Groups = defaultdict(list)
+    for entry in entries:
+        groups[_owner(entry)].append(entry)
+    return groups
+
+
+def _owner(entry: Entry) -> Owner:
+    """Return what tells whose file it is. Two students of one name have two numbers: two owners."""
+    first = entry.path[0]
+    if moodle := MOODLE.match(first):
+        return moodle["who"], moodle["number"], "Moodle"
+    if canvas := CANVAS.fullmatch(first):
+        return canvas["who"], canvas["number"], "Canvas"
+    return (first if len(entry.path) > 1 else first[: len(first) - len(entry.suffix)],)
+
+
+def _students_of(owner: Owner, students: list[Student]) -> list[Student]:
+    by_number = find_students(students, owner[1]) if owner[-1] == "Canvas" else []
+    return by_number or find_students(students, owner[0])
+
+
+# ---- which file is it? ---------------------------------------------------------------------------
+
+
+def _choose(
+    student: Student, entries: list[Entry], grade_ids: Sequence[str]
+) -> list[tuple[Submission, bytes]]:
+    """Return the submissions of a student with their bytes; the last one counts.
+
+    Of several notebooks those of the chapter are taken, else those with its name, in the order of
+    their age.
+    """
+    entries = [found for entry in entries for found in opened(entry)]
+    notebooks, problems, size = [], [], 0
+    for entry in entries:
+        if entry.refused:
+            problems.append(f"{entry.where} is {entry.refused}")
+        elif entry.suffix == ".ipynb":
+            try:
+                content = entry.read()
+            except (InputError, OSError) as error:
+                problems.append(f"{entry.where} cannot be read: {error}")
+                continue
+            size += len(content)
+            if size > LARGEST:
+                return [_not_taken(student, "too large", f"{entry.where} makes it more than 20 MB")]
+            notebooks.append((_rank(entry, content, grade_ids), entry, content))
+    if not notebooks:
+        others = ", ".join(entry.where for entry in entries[:3])
+        return [
+            _not_taken(student, "refused", "; ".join(problems) or f"no notebook; found {others}")
+        ]
+    notebooks.sort(key=lambda notebook: notebook[0])
+    taken = [notebook for notebook in notebooks if notebook[0][:2] == notebooks[-1][0][:2]]
+    if len(taken) > 1:
+        problems.append(f"{len(taken)} notebooks; {taken[-1][1].where} counts, it is the newest")
+    return [
+        (Submission(student.id, _hash(content), entry.where, notes=tuple(problems)), content)
+        for _, entry, content in taken
+    ]
+
+
+def _not_taken(student: Student, status: str, reason: str) -> tuple[Submission, bytes]:
+    return Submission(student.id, _hash(reason.encode()), "", status, plain(reason)), b""
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _rank(entry: Entry, content: bytes, grade_ids: Sequence[str]) -> tuple[bool, bool, float, int]:
+    """Return what orders notebooks: is it the chapter's, has it the name, its age, its copy."""
+    stem = entry.path[-1][: -len(entry.suffix)]
+    copy = COPY.search(stem)
+    is_the_chapters = any(f'"{name}"'.encode() in content for name in grade_ids)
+    number = int(copy[1] or copy[2] or 0)
+    return is_the_chapters, "exercises" in stem.lower(), entry.modified, number

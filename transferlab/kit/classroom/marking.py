@@ -1,0 +1,187 @@
+"""Marking a class: rebuild, run in the sandbox, record; one submission after another, or several.
+
+The process that runs a student's code decides nothing: it reports what became of each check, and
+the points are given here. What is marked already is not marked again, so that the same command goes
+on where it was cut off.
+"""
+
+import functools
+import hashlib
+import json
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transferlab.cache import code_hash
+from transferlab.errors import InputError
+from transferlab.kit.classroom.edition import Edition, about
+from transferlab.kit.classroom.rebuild import Rebuilt, rebuild
+from transferlab.kit.classroom.records import Check, Marking, Records, Submission
+from transferlab.kit.classroom.sources import plain
+
+if TYPE_CHECKING:
+    from transferlab.kit.classroom.sandbox import Ended, Limits, Sandbox
+
+DECIDING = ("edition.py", "rebuild.py", "marking.py", "inside.py", "intact.py", "suspects.py")
+NOT_ANSWERED = "The exercise was not answered."
+
+
+def marking_key(submission: Submission, edition: Edition) -> str:
+    """Return what a marking is kept under: submission, source of the exercises, code that marks."""
+    text = f"{submission.sha} {edition.source_hash} {_marking_version()}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def _marking_version() -> str:
+    digest = hashlib.sha256(code_hash().encode())  # answers use the package
+    for name in DECIDING:
+        digest.update(Path(__file__).with_name(name).read_bytes())
+    return digest.hexdigest()
+
+
+def counting(submissions: list[Submission]) -> Submission:
+    """Return the submission that counts: the newest that was taken, else the newest."""
+    taken = [found for found in submissions if found.status == "collected"]
+    return (taken or submissions)[-1]
+
+
+# ---- one submission ------------------------------------------------------------------------------
+
+
+def mark_submission(
+    content: bytes, edition: Edition, sandbox: "Sandbox", limits: "Limits"
+) -> Marking:
+    """Return what became of a submission; whatever is in it, this returns.
+
+    Raises:
+        OSError, InputError: the sandbox could not be started, which is no fault of the student's.
+    """
+    try:
+        rebuilt = rebuild(content, edition)
+    except InputError as error:
+        return Marking("unreadable", plain(str(error)))
+    ended = sandbox.run(json.dumps(rebuilt.task(edition)).encode(), limits)
+    said = json.loads(ended.result) if ended.status == "ended" else {"checks": {}, "flags": []}
+    checks = tuple(_checks(edition, rebuilt, said["checks"]))
+    flags = (*rebuilt.flags, *(plain(flag, 200) for flag in said["flags"][:50]))
+    used = ended.seconds, ended.memory, sandbox.name
+    return Marking(*_status(ended), checks, rebuilt.notes, flags, *used)
+
+
+def _status(ended: "Ended") -> tuple[str, str]:
+    if ended.status == "ended":
+        return "graded", ""
+    if ended.status == "timed out":
+        return "timed out", "It was stopped because it took too long."
+    last = plain(ended.log.strip().rpartition("\n")[2], 200)
+    return "crashed", f"It was stopped: {ended.status}. {last}".strip()
+
+
+def _checks(edition: Edition, rebuilt: Rebuilt, said: dict[str, Any]) -> Iterator[Check]:
+    """Yield a row for each check and each written answer of the source: none is forgotten."""
+    for cell in edition.graded:
+        name, worth = about(cell)["grade_id"], float(about(cell)["points"])
+        exercise = edition.exercise_of(name)
+        found = said.get(name, {"status": "not reached", "message": "", "seconds": 0.0})
+        if cell["cell_type"] == "code" and found["status"] == "passed":
+            yield Check(name, exercise, "passed", worth, worth, "", found["seconds"])
+        elif exercise in rebuilt.untouched:
+            yield Check(name, exercise, "not answered", 0.0, worth, NOT_ANSWERED)
+        elif cell["cell_type"] == "code":
+            told = plain(found["message"]), found["seconds"]
+            yield Check(name, exercise, found["status"], 0.0, worth, *told)
+        else:
+            yield Check(name, exercise, "waiting", None, worth)
+
+
+# ---- the class -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Progress:
+    """How far the marking of a class is: counts by status, and the seconds of each submission."""
+
+    total: int
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: list[float] = field(default_factory=list)
+    not_marked: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def line(self) -> str:
+        """Return one line for the terminal."""
+        done = self.counts.total() + len(self.not_marked)
+        parts = [f"{done} of {self.total}"]
+        parts += [f"{count} {status}" for status, count in self.counts.most_common()]
+        if self.not_marked:
+            parts.append(f"{len(self.not_marked)} not marked")
+        if self.seconds:
+            middle, most = statistics.median(self.seconds), max(self.seconds)
+            parts.append(f"median {middle:.1f} s, slowest {most:.1f} s")
+        if 0 < done < self.total:
+            left = (time.monotonic() - self.started) / done * (self.total - done)
+            parts.append(f"about {left:.0f} s left")
+        return ", ".join(parts)
+
+
+def mark_class(
+    records: Records,
+    edition: Edition,
+    sandbox: "Sandbox",
+    limits: "Limits",
+    jobs: int = 1,
+    tell: Callable[[Progress], None] = lambda progress: None,
+) -> Progress:
+    """Mark what counts of every student and is not marked yet; return what became of it.
+
+    One bad submission never stops the class. What could not be run through no fault of the
+    student's is not recorded; the next call tries it again.
+
+    Args:
+        jobs: submissions at once, each in a sandbox of its own.
+        tell: called after each submission.
+    """
+    current = [counting(found) for found in records.submissions(edition.chapter).values()]
+    keys = {submission: marking_key(submission, edition) for submission in current}
+    waiting = [submission for submission, key in keys.items() if not records.has(submission, key)]
+    progress = Progress(len(waiting))
+
+    def mark(submission: Submission) -> Marking:
+        if submission.status != "collected":
+            return Marking(submission.status, submission.reason)
+        content = records.file_of(submission.sha).read_bytes()
+        return mark_submission(content, edition, sandbox, limits)
+
+    workers = ThreadPoolExecutor(jobs)
+    try:
+        futures = {workers.submit(mark, submission): submission for submission in waiting}
+        for future in as_completed(futures):
+            submission = futures[future]
+            _keep(records, submission, keys[submission], future, progress)
+            tell(progress)
+    finally:  # after Ctrl-C there is nothing to wait for
+        workers.shutdown(wait=False, cancel_futures=True)
+    return progress
+
+
+def _keep(
+    records: Records,
+    submission: Submission,
+    key: str,
+    future: "Future[Marking]",
+    progress: Progress,
+) -> None:
+    try:
+        marking = future.result()
+    except Exception as error:  # of any kind: the rest of the class goes on
+        progress.not_marked.append(f"{submission.student}: {plain(str(error)) or repr(error)}")
+        return
+    records.add_marking(submission, key, marking)
+    progress.counts[marking.status] += 1
+    if marking.seconds:
+        progress.seconds.append(marking.seconds)

@@ -1,0 +1,183 @@
+"""The record of a class: an SQLite file that survives a kill at any moment.
+
+Every submission and every marking is one row, written in one transaction. A marking is kept under a
+key, the hash of the submission, the source of the exercises and the code that marks: what has a row
+with its key is marked. Older rows are never changed.
+"""
+
+import dataclasses
+import json
+import sqlite3
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from transferlab.errors import InputError
+from transferlab.kit.classroom.roster import Student
+
+FILE = "class.db"
+FORMAT = 1
+TABLES = """
+CREATE TABLE students (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
+CREATE TABLE submissions (
+    number INTEGER PRIMARY KEY, chapter TEXT NOT NULL, student TEXT NOT NULL REFERENCES students,
+    sha TEXT NOT NULL, file TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL,
+    notes JSON NOT NULL, collected REAL NOT NULL, UNIQUE (chapter, student, sha)
+);
+CREATE TABLE markings (
+    number INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions,
+    key TEXT NOT NULL, marking JSON NOT NULL, marked REAL NOT NULL, UNIQUE (submission, key)
+);
+"""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a student has handed in for a chapter.
+
+    `status` is "collected", or "too large" or "refused" for what was not taken; `reason` says why.
+    """
+
+    student: str
+    sha: str
+    file: str
+    status: str = "collected"
+    reason: str = ""
+    notes: tuple[str, ...] = ()
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """What became of one check, or of one written answer (then `points` is None: not marked yet).
+
+    `status` is "passed", "failed", "timed out", "crashed", "not reached", "not answered" or, for a
+    written answer, "waiting".
+    """
+
+    name: str
+    exercise: str
+    status: str
+    points: float | None
+    worth: float
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Marking:
+    """What became of one submission.
+
+    `status` is "graded", "timed out", "crashed", "unreadable", "too large" or "refused". `notes`
+    say what was rebuilt, `flags` what a person should look at. `memory` is in bytes.
+    """
+
+    status: str
+    reason: str = ""
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    seconds: float = 0.0
+    memory: int = 0
+    sandbox: str = ""
+
+    @property
+    def points(self) -> float:
+        return sum(check.points or 0.0 for check in self.checks)
+
+
+class Records:
+    """The open record of a class; use it in a `with` statement."""
+
+    def __init__(self, folder: Path, *, may_create: bool = False) -> None:
+        self.folder, path = folder, folder / FILE
+        if not may_create and not path.is_file():
+            raise InputError(
+                f"{folder} is no class: it has no {FILE}; see `transferlab class init`."
+            )
+        self.database = sqlite3.connect(path, timeout=30)
+        try:
+            self.database.execute("PRAGMA foreign_keys = ON")
+            self.database.execute("PRAGMA journal_mode = WAL")  # readers never wait for the marking
+            (found,) = self.database.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{path} is no record of a class: {error}.") from error
+        if may_create and found == 0:
+            self.database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
+        elif found != FORMAT:
+            raise InputError(f"{path} has the format {found}; this transferlab reads {FORMAT}.")
+
+    def __enter__(self) -> "Records":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.database.close()
+
+    def add_students(self, students: Iterable[Student]) -> int:
+        """Write the roster; return how many students are new. Who is known may get a new name."""
+        before = len(self.students())
+        with self.database:
+            self.database.executemany(
+                "INSERT INTO students VALUES (:id, :name, :email) "
+                "ON CONFLICT (id) DO UPDATE SET name = :name, email = :email",
+                [vars(student) for student in students],
+            )
+        return len(self.students()) - before
+
+    def students(self) -> list[Student]:
+        """Return the roster in its order."""
+        rows = self.database.execute("SELECT id, name, email FROM students ORDER BY rowid")
+        return [Student(*row) for row in rows]
+
+    def file_of(self, sha: str) -> Path:
+        """Return where the bytes of a submission lie: no name of a student's becomes a path."""
+        return self.folder / "submissions" / f"{sha}.ipynb"
+
+    def add_submission(self, chapter: str, submission: Submission) -> None:
+        """Keep a submission beside the older ones, unless it is known already."""
+        values = vars(submission) | {"notes": json.dumps(submission.notes)}
+        with self.database:
+            self.database.execute(
+                "INSERT OR IGNORE INTO submissions VALUES "
+                "(NULL, :chapter, :student, :sha, :file, :status, :reason, :notes, :collected)",
+                values | {"chapter": chapter, "collected": time.time()},
+            )
+
+    def submissions(self, chapter: str) -> dict[str, list[Submission]]:
+        """Return the submissions of a chapter by student, in the order of collecting."""
+        found: dict[str, list[Submission]] = {}
+        for *texts, notes, number in self.database.execute(
+            "SELECT student, sha, file, status, reason, notes, number FROM submissions "
+            "WHERE chapter = ? ORDER BY number",
+            (chapter,),
+        ):
+            submission = Submission(*texts, tuple(json.loads(notes)), number)
+            found.setdefault(submission.student, []).append(submission)
+        return found
+
+    def add_marking(self, submission: Submission, key: str, marking: Marking) -> None:
+        """Keep a marking, whole or not at all; one that its key has already stays."""
+        values = (submission.number, key, json.dumps(dataclasses.asdict(marking)), time.time())
+        with self.database:
+            self.database.execute(
+                "INSERT OR IGNORE INTO markings VALUES (NULL, ?, ?, ?, ?)", values
+            )
+
+    def has(self, submission: Submission, key: str) -> bool:
+        """Return whether a submission has been marked under this key."""
+        found = self.database.execute(
+            "SELECT 1 FROM markings WHERE submission = ? AND key = ?", (submission.number, key)
+        )
+        return found.fetchone() is not None
+
+    def marking(self, submission: Submission) -> Marking | None:
+        """Return the newest marking of a submission; None when there is none."""
+        row = self.database.execute(
+            "SELECT marking FROM markings WHERE submission = ? ORDER BY number DESC LIMIT 1",
+            (submission.number,),
+        ).fetchone()
+        if row is None:
+            return None
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(row[0]).items()}
+        return Marking(**values | {"checks": tuple(Check(**check) for check in values["checks"])})
