@@ -219,6 +219,23 @@ def test_no_notebook_and_a_damaged_zip(records, tmp_path):
     assert any("damaged zip" in x for x in collect(records, CHAPTER, tmp_path / "in", IDS).refused)
 
 
+def test_a_file_that_is_cut_off_or_of_another_chapter_does_not_replace_a_good_one(
+    records, tmp_path
+):
+    collect(records, CHAPTER, put(tmp_path / "one" / "s1" / "exercises.ipynb").parents[1], IDS)
+    other = {"cell_type": "code", "source": "", "metadata": {"nbgrader": {"grade_id": "freeze"}}}
+    theirs = json.dumps({"cells": [other], "nbformat": 4}).encode()
+    for name, data, status, reason in (
+        ("two", theirs, "refused", "it is the notebook of another chapter; its cells are freeze …"),
+        ("three", NOTEBOOK[:-9], "unreadable", "it holds no valid JSON; was the file cut off?"),
+    ):
+        done = collect(records, CHAPTER, put(tmp_path / name / "s1.ipynb", data).parent, IDS)
+        assert done.refused == [f"Ünal, Mara: {reason}"]
+        newest = records.submissions(CHAPTER)["s1"][-1]
+        assert newest.status == status and records.file_of(newest.sha).read_bytes() == data
+        assert current(records).status == "collected"
+
+
 def test_a_refused_resubmission_does_not_replace_a_good_one(records, tmp_path, solved):
     path = put(tmp_path / "in/s1/exercises.ipynb", content(solved))
     collect(records, CHAPTER, tmp_path / "in", IDS)

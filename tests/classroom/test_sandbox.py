@@ -141,7 +141,12 @@ def looks(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "/sandbox/transferlab",
         "/sandbox/fonts",
     ]
-    places += [*sandboxes._site_packages(), sys.base_prefix, str(Path(os.__file__).parent)]
+    places += [
+        *sandboxes._site_packages(),
+        *sandboxes._site_packages().values(),
+        sys.base_prefix,
+        str(Path(os.__file__).parent),
+    ]
     places += [str(Path.home()), str(ROOT)]
     first = f"import os\nSECRETS = {secrets!r}\nPLACES = {places!r}\n"
     first += f"PORT = {server.getsockname()[1]}\nUSER = {os.getuid()}\n"

@@ -12,10 +12,12 @@ import nbformat
 import pytest
 from nbformat import v4
 from toy_course import write_lesson
+from typer.testing import CliRunner
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom import lab, mycourse
 from transferlab.kit.classroom.merge import MARK, merge
+from transferlab.kit.cli import commands
 from transferlab.kit.lessons import read_lesson
 
 ONE, TWO, EXERCISES = "01_a/01_one.ipynb", "01_a/02_two.ipynb", "01_a/exercises.ipynb"
@@ -498,3 +500,14 @@ def test_a_name_that_no_lesson_has_is_said_in_a_sentence(course: Path) -> None:
     )
     assert done.returncode == 2
     assert done.stderr == "no lesson matches '01_a/09_none'; there are 01_a/01_one, 01_a/02_two.\n"
+
+
+def test_options_that_are_not_ours_go_to_jupyterlab(monkeypatch):
+    seen = []
+    monkeypatch.setattr("transferlab.kit.classroom.lab.open_lab", lambda *given: seen.append(given))
+    for line in (["--no-browser", "--port=8899"], ["01_a/01_one", "--originals", "--allow-root"]):
+        assert CliRunner().invoke(commands, ["lab", *line]).exit_code == 0
+    assert seen == [
+        (Path("course"), "", False, ["--no-browser", "--port=8899"]),
+        (Path("course"), "01_a/01_one", True, ["--allow-root"]),
+    ]

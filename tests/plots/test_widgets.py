@@ -36,6 +36,9 @@ def front(monkeypatch):
     shown = []
     monkeypatch.setattr(widgets, "touchable", lambda: True)
     monkeypatch.setattr("IPython.display.display", lambda what, **_: shown.append(what))
+    # Another test of this process may have left a kernel's shell, without a kernel, behind.
+    monkeypatch.setattr("ipywidgets.widgets.interaction.clear_output", lambda wait: None)
+    monkeypatch.setattr("ipywidgets.widgets.widget_output.get_ipython", lambda: None)
     return shown
 
 

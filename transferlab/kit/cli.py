@@ -129,8 +129,9 @@ def _name_and_value(text: str) -> tuple[str, object]:
         return name, value
 
 
-@commands.command()
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(
+    context: typer.Context,
     lesson: Annotated[str, typer.Argument(help="The lesson to open [the first].")] = "",
     originals: Annotated[
         bool, typer.Option("--originals", help="Open the course itself, as a teacher.")
@@ -141,16 +142,20 @@ def lab(
 
     The copy, my_course/, is made beside the course, without outputs. It is never overwritten: what
     is new in the course is merged into it. A lesson that you have deleted comes back by its name.
+    Options that are not listed here go to JupyterLab.
 
     \b
     Examples:
       transferlab lab
       transferlab lab 04_code/04_resnet50_new_head
       transferlab lab --originals
+      transferlab lab --no-browser --port=8899
     """
     from transferlab.kit.classroom.lab import open_lab
 
-    open_lab(course, lesson, originals)
+    if lesson.startswith("-"):  # an option of JupyterLab, and no lesson
+        lesson, context.args = "", [lesson, *context.args]
+    open_lab(course, lesson, originals, context.args)
 
 
 @commands.command()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from transferlab.errors import InputError
 from transferlab.files import written_whole
+from transferlab.kit.classroom.rebuild import read_submission
 from transferlab.kit.classroom.records import Records, Submission
 from transferlab.kit.classroom.roster import Student, find_students
 from transferlab.kit.classroom.sources import LARGEST, Entry, opened, plain, read_source
@@ -44,7 +45,8 @@ def collect(
     """Take over what students have handed in; what is known already stays as it is.
 
     A resubmission is kept beside the older one, and the newest counts. What cannot be taken (a
-    link, more than 20 MB, no notebook) is recorded as "refused" or "too large", with the reason.
+    link, more than 20 MB, no notebook, one of another chapter, one that is cut off) is recorded as
+    "refused", "too large" or "unreadable", with the reason; what was taken before then counts.
 
     Args:
         grade_ids: the names of the chapter's cells; they tell its notebook from other files.
@@ -65,7 +67,7 @@ def collect(
                 (done.resubmitted if known else done.new).append(who)
             if not dry_run:
                 path = records.file_of(submission.sha)
-                if submission.status == "collected" and not path.is_file():
+                if content and not path.is_file():
                     with written_whole(path) as unfinished:
                         unfinished.write_bytes(content)
                 records.add_submission(chapter, submission)
@@ -162,9 +164,31 @@ def _choose(
     if len(taken) > 1:
         problems.append(f"{len(taken)} notebooks; {taken[-1][1].where} counts, it is the newest")
     return [
-        (Submission(student.id, _hash(content), entry.where, notes=tuple(problems)), content)
+        (
+            Submission(
+                student.id,
+                _hash(content),
+                entry.where,
+                *_looked_at(content, grade_ids),
+                notes=tuple(problems),
+            ),
+            content,
+        )
         for _, entry, content in taken
     ]
+
+
+def _looked_at(content: bytes, grade_ids: Sequence[str]) -> tuple[str, str]:
+    """Return the status of a notebook, and what is wrong with it: told now, not when marking."""
+    try:
+        cells, _ = read_submission(content)
+    except InputError as error:
+        return "unreadable", plain(str(error))
+    named = {cell.grade_id for cell in cells} - {""}
+    if named and named.isdisjoint(grade_ids):
+        some = ", ".join(plain(name, 40) for name in sorted(named)[:3])
+        return "refused", f"it is the notebook of another chapter; its cells are {some} …"
+    return "collected", ""
 
 
 def _not_taken(student: Student, status: str, reason: str) -> tuple[Submission, bytes]:

@@ -36,7 +36,8 @@ CREATE TABLE markings (
 class Submission:
     """What a student has handed in for a chapter.
 
-    `status` is "collected", or "too large" or "refused" for what was not taken; `reason` says why.
+    `status` is "collected", or "too large", "refused" or "unreadable" for what was not taken;
+    `reason` says why.
     """
 
     student: str

@@ -144,7 +144,8 @@ class Sandbox:
             command += ["--seccomp", str(passed[0])]
         room = ["--size", str(order["files"]), "--perms", "1777", "--tmpfs"]
         command += [*room, FOLDER, *room, "/dev/shm", "--remount-ro", "/dev", "--remount-ro", "/"]
-        return [*command, "--", *python, json.dumps(order), INSIDE, *_site_packages()], passed
+        packages = _site_packages().values()
+        return [*command, "--", *python, json.dumps(order), INSIDE, *packages], passed
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -170,7 +171,7 @@ def _options(is_root: bool) -> list[str]:
             found += ["--ro-bind", str(folder), str(folder)]
     for path in ("/usr", "/etc/ld.so.cache", "/etc/localtime", "/sys/devices/system/cpu"):
         found += ["--ro-bind-try", path, path]
-    visible = {path: path for path in (sys.base_prefix, *_site_packages())}
+    visible = {sys.base_prefix: sys.base_prefix} | _site_packages()
     for path, place in (visible | {str(PACKAGE): f"{INSIDE}/transferlab"}).items():
         for parent in (
             *reversed(Path(place).parents),
@@ -183,10 +184,11 @@ def _options(is_root: bool) -> list[str]:
     return [*found, "--proc", "/proc", "--dev", "/dev", "--chdir", FOLDER]
 
 
-def _site_packages() -> list[str]:
-    """Return the folders of installed packages."""
+def _site_packages() -> dict[str, str]:
+    """Return the folders of installed packages, and where they lie inside: never in FOLDER."""
     named = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
-    return [path for path in dict.fromkeys(named) if Path(path).is_dir()]
+    folders = [path for path in dict.fromkeys(named) if Path(path).is_dir()]
+    return {path: f"{INSIDE}/packages-{number}" for number, path in enumerate(folders)}
 
 
 def _fonts() -> list[Path]:

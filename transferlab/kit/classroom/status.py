@@ -121,9 +121,14 @@ def exercise_rows(found: Sequence[Standing], edition: Edition) -> list[list[str]
 
 
 def note_rows(found: Sequence[Standing]) -> list[list[str]]:
-    """Return a row for each student with notes, headings first."""
-    noted = [[s.student.name, s.student.id, "\n".join(s.notes)] for s in found if s.notes]
-    return [["student", "id", "notes"], *noted]
+    """Return a row for each student who has handed in, headings first: which file counts, notes."""
+    rows = [["student", "id", "notes"]]
+    for one in found:
+        if one.submissions:
+            counts = counting(list(one.submissions))
+            kept = f"{counts.file or 'nothing'}, kept as submissions/{counts.sha[:12]}….ipynb"
+            rows.append([one.student.name, one.student.id, "\n".join([kept, *one.notes])])
+    return rows
 
 
 # ---- for people ----------------------------------------------------------------------------------
