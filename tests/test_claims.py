@@ -14,7 +14,8 @@ from kit.toy_course import write_lesson
 
 from transferlab import InputError
 from transferlab.claims import COURSE, RECORD, code_hash
-from transferlab.lesson import FRESH, Bet, Claims, Run
+from transferlab.lesson import FRESH, Claims, Run
+from transferlab.plots.widgets import Bet
 
 UP = [3.0, 4.0, 5.0, 4.0, 3.5]  # 3.9 [3.0, 4.8]
 UNSURE = [3.0, -4.0, 5.0, -2.0, 1.0]

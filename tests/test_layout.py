@@ -202,6 +202,7 @@ before = dict(os.environ)
 import torch, torchvision
 already = set(sys.modules)
 from transferlab import *
+from transferlab import lesson  # every notebook does, those that are marked as well
 assert callable(fit) and data.digits
 assert dict(os.environ) == before, "the environment was changed"
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - already}))

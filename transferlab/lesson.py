@@ -1,5 +1,6 @@
 """The settings of a lesson's run, its scores, and the claims that it must prove."""
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -13,8 +14,6 @@ from transferlab.claims import Claim, ClaimsTable, read_record
 from transferlab.device import choose_device, prefer_device
 from transferlab.errors import InputError
 from transferlab.metrics import Interval, interval
-from transferlab.plots.widgets import Bet
-from transferlab.plots.widgets import bet as bet  # lessons call `lesson.bet`
 
 PROFILES = ("smoke", "class", "full")
 FRESH = "TRANSFERLAB_FRESH_RUN"  # set by `make claims`: find out what holds, assert nothing
@@ -84,6 +83,14 @@ def start(
     return run
 
 
+def bet(question: str, unit: str, low: int = -50, high: int = 50, step: int = 1) -> object:
+    """Ask for a bet with a slider, before the run; return a `plots.widgets.Bet`."""
+    from transferlab.plots import widgets  # here, because matplotlib takes long to import
+
+    return widgets.bet(question, unit, low, high, step)
+
+
+@functools.cache  # a hook cannot be taken back, and one is enough
 def forbid_network() -> None:
     """Refuse connections of this process to other machines from now on."""
 
@@ -165,19 +172,19 @@ class Claims:
         self._record = read_record()
 
     def positive(
-        self, name: str, gains: Gains, unit: str = "", *, margin: float = 0, bet: Bet | None = None
+        self, name: str, gains: Gains, unit: str = "", *, margin: float = 0, bet: object = None
     ) -> None:
         """Claim a difference: its 95 % interval lies above 0, its mean is at least the margin."""
         self._add(name, "difference", interval(gains), unit, margin, bet)
 
     def no_difference(
-        self, name: str, gains: Gains, unit: str = "", *, margin: float, bet: Bet | None = None
+        self, name: str, gains: Gains, unit: str = "", *, margin: float, bet: object = None
     ) -> None:
         """Claim that there is none that matters: the 95 % interval lies within ± margin."""
         self._add(name, "no difference", interval(gains), unit, margin, bet)
 
     def question(
-        self, name: str, gains: Gains, unit: str = "", *, margin: float, bet: Bet | None = None
+        self, name: str, gains: Gains, unit: str = "", *, margin: float, bet: object = None
     ) -> None:
         """Ask for a difference without claiming one; "not shown" is an answer, too."""
         self._add(name, "question", interval(gains), unit, margin, bet)

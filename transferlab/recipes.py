@@ -33,20 +33,12 @@ WORDS = 2048  # in the vocabulary of "docstrings"
 Facts = dict[str, Any]
 
 
-def _supervised(recipe: "Recipe", steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
+def _supervised(recipe: "Recipe", options: dict[str, Any]) -> tuple[Backbone, Facts]:
     channels, size, _ = recipe.shape
     source = fresh_letters(recipe.batch_size * 100, size=size, channels=channels)
-    with seeded(seed):
+    with seeded(options["seed"]):
         model = recipe.architecture(len(source.classes), recipe.shape)
-    supervised(
-        model,
-        source,
-        steps=steps,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        seed=seed,
-        device=device,
-    )
+    supervised(model, source, **options)
     return model, {"classes": source.classes, "objective": "supervised, cross-entropy"}
 
 
@@ -60,21 +52,13 @@ def _on_letters(model: Backbone, facts: Facts, seed: int, device: str) -> dict[s
     }
 
 
-def _masked_tokens(recipe: "Recipe", steps: int, seed: int, device: str) -> tuple[Backbone, Facts]:
+def _masked_tokens(recipe: "Recipe", options: dict[str, Any]) -> tuple[Backbone, Facts]:
     texts = unlabelled_docstrings()
     (length,) = recipe.shape
     words = vocabulary(texts.texts, WORDS)
-    with seeded(seed):
+    with seeded(options["seed"]):
         model = recipe.architecture(1, recipe.shape, len(words))  # its head is never trained
-    masked_tokens(
-        model,
-        encode(texts, words, length),
-        steps=steps,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        seed=seed,
-        device=device,
-    )
+    masked_tokens(model, encode(texts, words, length), **options)
     objective = "masked tokens, cross-entropy at the hidden ones"
     return model, {"classes": [], "objective": objective, "vocabulary": words}
 
@@ -153,7 +137,8 @@ def make_checkpoint(
         raise InputError(f"recipe {name!r} is unknown; expected one of {', '.join(RECIPES)}.")
     recipe = RECIPES[name]
     steps = recipe.steps if steps is None else steps
-    model, facts = recipe.pretrain(recipe, steps, seed, device)
+    options = {"steps": steps, "batch_size": recipe.batch_size, "lr": recipe.lr}
+    model, facts = recipe.pretrain(recipe, options | {"seed": seed, "device": device})
 
     folder = SHIPPED if folder is None else Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

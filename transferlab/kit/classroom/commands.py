@@ -15,6 +15,8 @@ commands = typer.Typer(
     rich_markup_mode=None,
 )
 
+WHERE = "Where the class stands: transferlab class status {}"
+
 Chapter = Annotated[str, typer.Argument(help="A chapter with exercises, such as 02_concepts.")]
 Class = Annotated[
     Path,
@@ -130,7 +132,7 @@ def mark(
       transferlab class mark 02_concepts --jobs 4
     """
     from transferlab.kit.classroom.edition import check_fresh, read_edition
-    from transferlab.kit.classroom.marking import Progress, mark_class
+    from transferlab.kit.classroom.marking import Progress, mark_class, unmarked
     from transferlab.kit.classroom.sandbox import Limits, find_sandbox
 
     def tell(progress: Progress) -> None:
@@ -142,6 +144,9 @@ def mark(
     with _open_class(folder) as records:
         edition = read_edition(course, solutions, chapter)
         check_fresh(course, solutions, chapter)
+        if not unmarked(records, edition):  # to try a sandbox takes seconds
+            print(f"Everything is marked.\n{WHERE.format(chapter)}")
+            return
         sandbox = find_sandbox(unsafe)
         print(f"Sandbox: {sandbox.name}")
         try:
@@ -149,10 +154,10 @@ def mark(
         except KeyboardInterrupt:
             print("\nStopped; what is marked is recorded. The same command goes on.")
             raise typer.Exit(130) from None
-    print("" if progress.total else "Everything is marked.")
+    print()
     for line in progress.not_marked:
         print(f"not marked: {line}")
-    print(f"Where the class stands: transferlab class status {chapter}")
+    print(WHERE.format(chapter))
     odd = set(progress.counts) - {"graded"}
     raise typer.Exit(1 if odd or progress.not_marked else 0)
 

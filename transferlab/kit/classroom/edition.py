@@ -1,6 +1,5 @@
 """The exercises of a chapter as the marking needs them: the released and the solved edition."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.errors import InputError
+from transferlab.files import hash_text
 from transferlab.kit.exercises import EXERCISES, chapters_with_exercises, stale_exercises
 from transferlab.kit.notebooks import read_json, source_of
 
@@ -45,7 +45,7 @@ class Edition:
             for cell in self.solved
             if cell["cell_type"] == "code" or about(cell)
         ]
-        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+        return hash_text(json.dumps(deciding, sort_keys=True))
 
     def exercise_of(self, grade_id: str) -> str:
         """Return the name of the answer that a check checks: the last one above it."""

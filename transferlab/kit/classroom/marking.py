@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from transferlab.cache import code_hash
 from transferlab.errors import InputError
+from transferlab.files import hash_text
 from transferlab.kit.classroom.edition import Edition, about
 from transferlab.kit.classroom.rebuild import Rebuilt, rebuild
 from transferlab.kit.classroom.records import Check, Marking, Records, Submission
@@ -33,8 +34,7 @@ NOT_ANSWERED = "The exercise was not answered."
 
 def marking_key(submission: Submission, edition: Edition) -> str:
     """Return what a marking is kept under: submission, source of the exercises, code that marks."""
-    text = f"{submission.sha} {edition.source_hash} {_marking_version()}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hash_text(f"{submission.sha} {edition.source_hash} {_marking_version()}")
 
 
 @functools.cache
@@ -129,6 +129,13 @@ class Progress:
         return ", ".join(parts)
 
 
+def unmarked(records: Records, edition: Edition) -> dict[Submission, str]:
+    """Return what counts of every student and is not marked yet, each with its key."""
+    current = [counting(found) for found in records.submissions(edition.chapter).values()]
+    keys = {submission: marking_key(submission, edition) for submission in current}
+    return {submission: k for submission, k in keys.items() if not records.has(submission, k)}
+
+
 def mark_class(
     records: Records,
     edition: Edition,
@@ -146,10 +153,8 @@ def mark_class(
         jobs: submissions at once, each in a sandbox of its own.
         tell: called after each submission.
     """
-    current = [counting(found) for found in records.submissions(edition.chapter).values()]
-    keys = {submission: marking_key(submission, edition) for submission in current}
-    waiting = [submission for submission, key in keys.items() if not records.has(submission, key)]
-    progress = Progress(len(waiting))
+    keys = unmarked(records, edition)
+    progress = Progress(len(keys))
 
     def mark(submission: Submission) -> Marking:
         if submission.status != "collected":
@@ -159,7 +164,7 @@ def mark_class(
 
     workers = ThreadPoolExecutor(jobs)
     try:
-        futures = {workers.submit(mark, submission): submission for submission in waiting}
+        futures = {workers.submit(mark, submission): submission for submission in keys}
         for future in as_completed(futures):
             submission = futures[future]
             _keep(records, submission, keys[submission], future, progress)

@@ -7,11 +7,11 @@ from typing import Any
 
 from transferlab.errors import InputError
 from transferlab.files import check_writable, written_whole
+from transferlab.kit.classroom.edition import check_fresh
 from transferlab.kit.exercises import (
     EXERCISES,
     chapters_with_exercises,
     secret_lines,
-    stale_exercises,
 )
 from transferlab.kit.lessons import OVERVIEW, find_lessons
 from transferlab.kit.notebooks import files_named_in, read_json
@@ -50,11 +50,7 @@ def write_bundle(
             )
     check_writable(to)
     for chapter in with_exercises:
-        if stale_exercises(solutions, course, [chapter]):
-            raise InputError(
-                f"{course / chapter / EXERCISES} is not up to date with its source; "
-                "run `transferlab exercises` first."
-            )
+        check_fresh(course, solutions, chapter)
         check_nothing_leaks(solutions / chapter / EXERCISES, course / chapter / EXERCISES)
     home, root = course.resolve(), course.resolve().parent
     package = root / "transferlab"
