@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from transferlab.kit.classroom.edition import read_edition
+from transferlab.kit.classroom.judging import Reference
 from transferlab.kit.classroom.marking import mark_submission
 from transferlab.kit.classroom.sandbox import Limits, find_sandbox
 
@@ -16,7 +17,7 @@ CHAPTER = "02_concepts"
 def test_the_solved_edition_gets_all_points_and_the_released_one_none(folder, points):
     edition = read_edition(ROOT / "course", ROOT / "solutions", CHAPTER)
     content = (ROOT / folder / CHAPTER / "exercises.ipynb").read_bytes()
-    found = mark_submission(content, edition, find_sandbox(unsafe=True), Limits())
+    found = mark_submission(content, Reference(edition), find_sandbox(unsafe=True), Limits())
     assert (found.status, found.points) == ("graded", points), found
     assert found.notes == found.flags == ()
     is_solved = folder == "solutions"

@@ -10,6 +10,7 @@ from nbformat import v4
 from toy_class import ANSWERS, Answering, Ended, Here, Limits, content, named
 
 from transferlab.errors import InputError
+from transferlab.kit.classroom.judging import Reference
 from transferlab.kit.classroom.marking import mark_submission
 from transferlab.kit.classroom.rebuild import rebuild
 from transferlab.kit.notebooks import source_of
@@ -19,7 +20,7 @@ ALL = 9.0
 
 def marked(notebook, edition, **limits):
     raw = notebook if isinstance(notebook, bytes) else content(notebook)
-    return mark_submission(raw, edition, Here(), Limits(**limits))
+    return mark_submission(raw, Reference(edition), Here(), Limits(**limits))
 
 
 def drop(notebook, name):
@@ -301,13 +302,15 @@ def test_any_value_in_any_place_is_survived(odd, solved, edition):
 )
 def test_how_it_ended_is_told(ended, status, solved, edition):
     sandbox = Answering(Ended(ended, None, b"", "a\nlast \x1b[31mwords"))
-    found = mark_submission(content(solved), edition, sandbox, None)
+    found = mark_submission(content(solved), Reference(edition), sandbox, None)
     assert found.status == status and "\x1b" not in found.reason
     assert ended in found.reason or ended == "timed out"
     assert [check.status for check in found.checks] == ["not reached"] * 3 + ["waiting"]
 
 
 def test_what_is_suspicious_is_flagged_for_a_person(solved, edition):
-    said = json.dumps({"checks": {}, "flags": ["double: uses `sys`\x1b"]}).encode()
-    found = mark_submission(content(solved), edition, Answering(Ended("ended", 0, said)), None)
+    said = json.dumps({"checks": {}, "values": {}, "flags": ["double: uses `sys`\x1b"]}).encode()
+    found = mark_submission(
+        content(solved), Reference(edition), Answering(Ended("ended", 0, said)), None
+    )
     assert found.flags == ("double: uses `sys`\ufffd",)

@@ -12,6 +12,7 @@ from transferlab.kit.exercises import EXERCISES, chapters_with_exercises, stale_
 from transferlab.kit.notebooks import read_json, source_of
 
 Cell = dict[str, Any]
+JUDGE = "judge.py"
 
 
 def about(cell: Cell) -> dict[str, Any]:
@@ -26,6 +27,7 @@ class Edition:
     chapter: str
     released: list[Cell]
     solved: list[Cell]
+    judge: str = ""  # the source of its judge part: see `judging`
 
     @cached_property
     def grade_ids(self) -> list[str]:
@@ -45,7 +47,7 @@ class Edition:
             for cell in self.solved
             if cell["cell_type"] == "code" or about(cell)
         ]
-        return hash_text(json.dumps(deciding, sort_keys=True))
+        return hash_text(json.dumps([*deciding, self.judge], sort_keys=True))
 
     def exercise_of(self, grade_id: str) -> str:
         """Return the name of the answer that a check checks: the last one above it."""
@@ -63,7 +65,9 @@ def read_edition(course: Path, solutions: Path, chapter: str) -> Edition:
     """Return the edition of a chapter."""
     chapters_with_exercises(solutions, [chapter])  # raises when the chapter has none
     files = (folder / chapter / EXERCISES for folder in (course, solutions))
-    return Edition(chapter, *(read_json(file)["cells"] for file in files))
+    released, solved = (read_json(file)["cells"] for file in files)
+    judge = solutions / chapter / JUDGE
+    return Edition(chapter, released, solved, judge.read_text("utf-8") if judge.is_file() else "")
 
 
 def check_fresh(course: Path, solutions: Path, chapter: str) -> None:

@@ -138,6 +138,13 @@ def work(channel: socket.socket, replaced: Callable[[bool], list[str]]) -> None:
                 check(channel, request, namespace, replaced)
                 os._exit(0)
             send(channel, {"left": os.waitpid(child, 0)[1]})
+        elif "call" in request:
+            child = os.fork()
+            if child == 0:
+                for coded in request["cases"]:
+                    send(channel, {"answer": call(request["call"], coded, namespace)})
+                os._exit(0)
+            send(channel, {"left": os.waitpid(child, 0)[1]})
         else:
             before = dict(namespace)
             error = run(compiled(request["cell"], request["name"]), namespace)
@@ -182,6 +189,16 @@ def check(
     send(channel, {"nonce": receive(channel)["nonce"]})
 
 
+def call(name: str, coded: Any, namespace: dict[str, Any]) -> dict[str, Any]:
+    """Return what an answer's function gives for these inputs; both ways as `values` codes it."""
+    from transferlab.kit.classroom import values  # (loaded already: it needs torch)
+
+    try:
+        return {"value": values.encode(namespace[name](*values.decode(coded, namespace)))}
+    except BaseException as error:
+        return {"error": sentence_of(error)}
+
+
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """What the canary puts in place of everything that an answer has defined."""
 
@@ -218,13 +235,18 @@ def run(code: Any, namespace: dict[str, Any]) -> str | None:
         exec(code, namespace)
         sys.stdout.flush()
     except BaseException as error:
-        text = ""
-        with contextlib.suppress(BaseException):  # an error's text is the student's code too
-            text = str.__getitem__(str(error), slice(LONGEST))  # a real `str`, no heir of it
-            if not text or not isinstance(error, AssertionError):
-                text = f"{type(error).__name__}: {text}"
-        return text or "an error without a text"
+        return sentence_of(error)
     return None
+
+
+def sentence_of(error: BaseException) -> str:
+    """Return what an error says."""
+    text = ""
+    with contextlib.suppress(BaseException):  # an error's text is the student's code too
+        text = str.__getitem__(str(error), slice(LONGEST))  # a real `str`, no heir of it
+        if not text or not isinstance(error, AssertionError):
+            text = f"{type(error).__name__}: {text}"
+    return text or "an error without a text"
 
 
 # ---- the judge -----------------------------------------------------------------------------------
@@ -258,6 +280,7 @@ class Judge:
         """Return the result: what became of each check, and what a person should look at."""
         self.cells = cells
         results: dict[str, dict[str, Any]] = {}
+        passed: set[int] = set()  # answers with a check that has passed
         for cell in cells:
             if cell["kind"] == "answer":
                 self.flags += [f"{cell['id']}: {found}" for found in suspects(cell["source"])]
@@ -270,7 +293,11 @@ class Judge:
                 self.flags += [f"{cell['id']}: has replaced `{name}`" for name in changed]
                 seconds = round(time.monotonic() - started, 3)
                 results[cell["id"]] = {"status": status, "message": message, "seconds": seconds}
-        return {"checks": results, "flags": list(dict.fromkeys(self.flags))}
+                if status == "passed":
+                    passed.update(self.answers(number))
+        called = {cells[n]["id"]: self.call(n) for n in sorted(passed) if "cases" in cells[n]}
+        flags = list(dict.fromkeys(self.flags))
+        return {"checks": results, "values": called, "flags": flags}
 
     def verdict(self, number: int) -> tuple[str, str, list[str]]:
         """Return status, message, and what was replaced, of one check."""
@@ -353,6 +380,20 @@ class Judge:
         self.ask(None, left=int)
         return done["error"], [str(name)[:100] for name in done["changed"]]
 
+    def call(self, number: int) -> list[dict[str, Any]]:
+        """Return what an answer's function gives for each of its inputs."""
+        cell, found = self.cells[number], []
+        request: dict[str, Any] | None = {"call": cell["id"], "cases": cell["cases"]}
+        try:
+            self.prepare()
+            for _ in cell["cases"]:
+                found.append(self.ask(request, answer=dict)["answer"])
+                request = None  # the others come by themselves
+            self.ask(None, left=int)
+        except NoAnswerError as none:
+            found.append({"error": str(none)})
+        return found
+
     def ask(self, request: dict[str, Any] | None, **expected: type) -> dict[str, Any]:
         """Send a request to the worker, wait for the answer, and check its form."""
         with self.failing("The process ended, or sent what is no answer."):
@@ -361,7 +402,7 @@ class Judge:
             answer = json.loads(self.line())
             if set(answer) == {"left"} != set(expected):
                 code = os.waitstatus_to_exitcode(answer["left"])
-                raise NoAnswerError("crashed", f"The check's process ended early (code {code}).")
+                raise NoAnswerError("crashed", f"The process ended early (code {code}).")
             if set(answer) != set(expected):
                 raise ValueError("other names")
             for key, kind in expected.items():

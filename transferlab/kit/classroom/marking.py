@@ -26,9 +26,12 @@ from transferlab.kit.classroom.records import Check, Marking, Records, Submissio
 from transferlab.kit.classroom.sources import plain
 
 if TYPE_CHECKING:
+    from transferlab.kit.classroom.judging import Reference
     from transferlab.kit.classroom.sandbox import Ended, Limits, Sandbox
 
-DECIDING = ("edition.py", "rebuild.py", "marking.py", "inside.py", "intact.py", "suspects.py")
+DECIDING = ("edition.py", "rebuild.py", "marking.py", "judging.py", "values.py")
+DECIDING += ("inside.py", "intact.py", "suspects.py")
+NOTHING_SAID: dict[str, Any] = {"checks": {}, "values": {}, "flags": []}
 NOT_ANSWERED = "The exercise was not answered."
 
 
@@ -55,20 +58,24 @@ def counting(submissions: list[Submission]) -> Submission:
 
 
 def mark_submission(
-    content: bytes, edition: Edition, sandbox: "Sandbox", limits: "Limits"
+    content: bytes, reference: "Reference", sandbox: "Sandbox", limits: "Limits"
 ) -> Marking:
     """Return what became of a submission; whatever is in it, this returns.
 
     Raises:
         OSError, InputError: the sandbox could not be started, which is no fault of the student's.
     """
+    edition = reference.edition
     try:
         rebuilt = rebuild(content, edition)
     except InputError as error:
         return Marking("unreadable", plain(str(error)))
-    ended = sandbox.run(json.dumps(rebuilt.task(edition)).encode(), limits)
-    said = json.loads(ended.result) if ended.status == "ended" else {"checks": {}, "flags": []}
-    checks = tuple(_checks(edition, rebuilt, said["checks"]))
+    cases = reference.draw(hashlib.sha256(content).hexdigest())
+    task = rebuilt.task(edition, reference.coded(cases))
+    ended = sandbox.run(json.dumps(task).encode(), limits)
+    said = json.loads(ended.result) if ended.status == "ended" else NOTHING_SAID
+    faults = {n: reference.fault(n, cases[n], said["values"].get(n, [])) for n in cases}
+    checks = tuple(_checks(edition, rebuilt, said["checks"], faults))
     flags = (*rebuilt.flags, *(plain(flag, 200) for flag in said["flags"][:50]))
     used = ended.seconds, ended.memory, sandbox.name
     return Marking(*_status(ended), checks, rebuilt.notes, flags, *used)
@@ -83,12 +90,16 @@ def _status(ended: "Ended") -> tuple[str, str]:
     return "crashed", f"It was stopped: {ended.status}. {last}".strip()
 
 
-def _checks(edition: Edition, rebuilt: Rebuilt, said: dict[str, Any]) -> Iterator[Check]:
+def _checks(
+    edition: Edition, rebuilt: Rebuilt, said: dict[str, Any], faults: dict[str, str]
+) -> Iterator[Check]:
     """Yield a row for each check and each written answer of the source: none is forgotten."""
     for cell in edition.graded:
         name, worth = about(cell)["grade_id"], float(about(cell)["points"])
         exercise = edition.exercise_of(name)
         found = said.get(name, {"status": "not reached", "message": "", "seconds": 0.0})
+        if found["status"] == "passed" and (fault := faults.get(exercise)):
+            found = found | {"status": "failed", "message": fault}
         if cell["cell_type"] == "code" and found["status"] == "passed":
             yield Check(name, exercise, "passed", worth, worth, "", found["seconds"])
         elif exercise in rebuilt.untouched:
@@ -153,14 +164,16 @@ def mark_class(
         jobs: submissions at once, each in a sandbox of its own.
         tell: called after each submission.
     """
+    from transferlab.kit.classroom.judging import Reference  # it imports torch
+
     keys = unmarked(records, edition)
-    progress = Progress(len(keys))
+    progress, reference = Progress(len(keys)), Reference(edition)
 
     def mark(submission: Submission) -> Marking:
         if submission.status != "collected":
             return Marking(submission.status, submission.reason)
         content = records.file_of(submission.sha).read_bytes()
-        return mark_submission(content, edition, sandbox, limits)
+        return mark_submission(content, reference, sandbox, limits)
 
     workers = ThreadPoolExecutor(jobs)
     try:

@@ -8,8 +8,9 @@ import copy
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from transferlab.errors import InputError
@@ -18,6 +19,7 @@ from transferlab.kit.classroom.sources import LARGEST, plain
 from transferlab.kit.notebooks import KERNEL, has_tag, source_of
 
 MOST_BRACKETS = 500_000  # lists and tables; 20 MB of empty lists would need 1 GB of memory
+Task = dict[str, Any]
 DEFINED = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 MARKED_WITH = '\nprofile, device = "smoke", "cpu"'  # checks need no more, on any machine
 SCRIPT = (b"application/javascript", b"<script")
@@ -35,8 +37,11 @@ class Rebuilt:
     notes: tuple[str, ...]
     flags: tuple[str, ...]
 
-    def task(self, edition: Edition) -> dict[str, Any]:
-        """Return what the sandbox executes: the code down to the last check, checks in full."""
+    def task(self, edition: Edition, coded: Mapping[str, Any] = MappingProxyType({})) -> Task:
+        """Return what the sandbox executes: the code down to the last check, checks in full.
+
+        coded: by exercise, the inputs that its function is to be called with
+        """
         cells = []
         for ours, solved in zip(self.cells, edition.solved, strict=True):
             if solved["cell_type"] != "code":
@@ -52,6 +57,8 @@ class Rebuilt:
             points = float(entry.get("points", 0))
             name = entry.get("grade_id")
             cells.append({"id": name, "kind": kind, "source": source, "points": points})
+            if kind == "answer" and name in coded:
+                cells[-1]["cases"] = coded[name]
         last = max((i for i, cell in enumerate(cells) if cell["kind"] == "check"), default=-1)
         return {"cells": cells[: last + 1]}
 
