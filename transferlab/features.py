@@ -9,7 +9,6 @@ from typing import Any
 
 import PIL
 import torch
-import torchvision
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils.data import Dataset
@@ -221,6 +220,8 @@ def _through_cache(
 
 def _belongs_to(model: Backbone, dataset: Dataset) -> dict[str, Any]:
     """Return everything that determines the features, in a form that JSON can hold."""
+    import torchvision  # here: it takes as long as torch
+
     tensors = [*model.normalize.named_buffers("normalize")]
     tensors += [*model.features.named_parameters(), *model.features.named_buffers()]
     return {

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset, Subset
-from torchvision.transforms.functional import pil_to_tensor
 
 from transferlab.data.dataset import MemoryDataset, as_float
 from transferlab.data.folders import ImageFiles
@@ -81,6 +80,10 @@ def _vectors(dataset: Dataset) -> Tensor:
     if isinstance(dataset, Subset):
         return _vectors(dataset.dataset)[torch.as_tensor(dataset.indices)]
     if isinstance(dataset, ImageFiles):
+        from torchvision.transforms.functional import (
+            pil_to_tensor,
+        )  # here: it takes as long as torch
+
         files = (pil_to_tensor(read_image(file, at_least=4 * SIDE)) for file in dataset.files)
         return torch.cat([_thumbnails(picture[None]) for picture in files])
     if not isinstance(dataset, MemoryDataset):

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import Tensor
 from torch.utils.data import Dataset
-from torchvision.transforms.functional import pil_to_tensor
 
 from transferlab.data.images import (
     IMAGE_ENDINGS,
@@ -57,6 +56,10 @@ class ImageFiles(Dataset):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        from torchvision.transforms.functional import (
+            pil_to_tensor,
+        )  # here: it takes as long as torch
+
         picture = read_image(self.files[index])
         x = pil_to_tensor(picture) if self.transform is None else self.transform(picture)
         return x, self.targets[index]

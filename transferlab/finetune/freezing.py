@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
-from torchvision.ops import StochasticDepth
 
 from transferlab.errors import InputError
 from transferlab.models.layers import find_layer, mode_is_held
@@ -107,7 +106,9 @@ def _drops(module: nn.Module) -> bool:
     """
     if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
         return module.dropout > 0
-    return isinstance(module, _DropoutNd | StochasticDepth)
+    # by name, for torchvision (the first) and timm take long to import
+    named = type(module).__name__ in ("StochasticDepth", "DropPath")
+    return named or isinstance(module, _DropoutNd)
 
 
 def trainable(model: nn.Module) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.transforms import functional as V
 
 from transferlab.checks import shape_advice
 from transferlab.data.dataset import as_float
@@ -43,6 +42,8 @@ class FitTo:
     shape: tuple[int, int, int]
 
     def __call__(self, picture: Image.Image) -> Tensor:
+        from torchvision.transforms import functional as V  # here: it takes as long as torch
+
         channels, height, width = self.shape
         picture = picture.convert("L" if channels == 1 else "RGB")
         scale = max(height / picture.height, width / picture.width)

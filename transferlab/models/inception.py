@@ -8,14 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.inception import (
-    BasicConv2d,
-    InceptionA,
-    InceptionB,
-    InceptionC,
-    InceptionD,
-    InceptionE,
-)
 
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
@@ -23,8 +15,10 @@ from transferlab.models.backbone import Backbone
 DIVISOR = 8
 
 
-def narrow_convolution(inputs: int, outputs: int, **options: Any) -> BasicConv2d:
+def narrow_convolution(inputs: int, outputs: int, **options: Any) -> nn.Module:
     """Return convolution, BatchNorm, ReLU with an eighth of the channels on both sides."""
+    from torchvision.models.inception import BasicConv2d  # here: it takes as long as torch
+
     return BasicConv2d(inputs // DIVISOR, outputs // DIVISOR, **options)
 
 
@@ -39,20 +33,22 @@ class Inception(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
+        from torchvision.models import inception as original  # here: it takes as long as torch
+
         conv = narrow_convolution
         # The original's stem without its first stride and its last pooling: of 32×32 pixels it
         # makes 11×11 positions, as the original does of 107×107.
-        self.Conv2d_1a_3x3 = BasicConv2d(channels, 32 // DIVISOR, kernel_size=3)
+        self.Conv2d_1a_3x3 = original.BasicConv2d(channels, 32 // DIVISOR, kernel_size=3)
         self.Conv2d_2a_3x3 = conv(32, 32, kernel_size=3)
         self.Conv2d_2b_3x3 = conv(32, 64, kernel_size=3, padding=1)
         self.maxpool1 = nn.MaxPool2d(3, stride=2)
         self.Conv2d_3b_1x1 = conv(64, 80, kernel_size=1)
         self.Conv2d_4a_3x3 = conv(80, 192, kernel_size=3)
-        self.Mixed_5b = InceptionA(192, pool_features=64, conv_block=conv)
-        self.Mixed_6a = InceptionB(288, conv_block=conv)
-        self.Mixed_6b = InceptionC(768, channels_7x7=128, conv_block=conv)
-        self.Mixed_7a = InceptionD(768, conv_block=conv)
-        self.Mixed_7b = InceptionE(1280, conv_block=conv)
+        self.Mixed_5b = original.InceptionA(192, pool_features=64, conv_block=conv)
+        self.Mixed_6a = original.InceptionB(288, conv_block=conv)
+        self.Mixed_6b = original.InceptionC(768, channels_7x7=128, conv_block=conv)
+        self.Mixed_7a = original.InceptionD(768, conv_block=conv)
+        self.Mixed_7b = original.InceptionE(1280, conv_block=conv)
         self.width = 2048 // DIVISOR
         for module in self.modules():
             if isinstance(module, nn.Conv2d):

@@ -68,9 +68,9 @@ def load_backbone(
         sha256: the expected hash of a weights file, when its name does not contain it.
         seed: makes random weights and the new head reproducible.
     """
-    names = [*OWN, *LITE, *torchvision_names()]
     is_timm = str(name).startswith(PREFIX) or name in LITE
-    if name not in names and not is_timm:
+    if name not in OWN and not is_timm and name not in torchvision_names():
+        names = [*OWN, *LITE, *torchvision_names()]
         near = difflib.get_close_matches(str(name).lower(), names, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms import InterpolationMode
 
 from transferlab.errors import InputError
 from transferlab.models.backbone import Backbone
@@ -53,6 +52,8 @@ def timm_backbone(
 
     Args: those of `load_backbone`, and the note that `save_weights` wrote beside the weights.
     """
+    from torchvision.transforms import InterpolationMode  # here: it takes as long as torch
+
     timm = _import_timm(name)
     lite = packaged_cards().get(name)
     architecture = lite["architecture"] if lite else name.removeprefix(PREFIX)

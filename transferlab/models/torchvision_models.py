@@ -1,16 +1,14 @@
 """torchvision's classifiers as backbones, with the preprocessing that belongs to their weights."""
 
+import enum
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from PIL import Image
 from torch import Tensor, nn
-from torchvision.models import WeightsEnum
-from torchvision.transforms import functional as V
 
 from transferlab.data.places import weights_folders
 from transferlab.errors import InputError
@@ -28,7 +26,9 @@ FIXED_SIZE = ("vit_", "maxvit_")  # their position tables fit one image size onl
 
 def torchvision_names() -> list[str]:
     """Return the names of torchvision's classifiers."""
-    return torchvision.models.list_models(module=torchvision.models)
+    from torchvision import models  # here, and so below: it takes as long as torch
+
+    return models.list_models(module=models)
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,11 @@ class Preprocess:
     version: str
     size: int
     resize: int
-    interpolation: V.InterpolationMode
+    interpolation: Any  # torchvision's InterpolationMode
 
     def __call__(self, picture: Image.Image) -> Tensor:
+        from torchvision.transforms import functional as V
+
         picture = V.resize(picture.convert("RGB"), [self.resize], self.interpolation)
         return V.pil_to_tensor(V.center_crop(picture, [self.size, self.size]))
 
@@ -61,7 +63,9 @@ def torchvision_backbone(
 
     Args: those of `load_backbone`, and the note that `save_weights` wrote beside the weights.
     """
-    versions = torchvision.models.get_model_weights(name)
+    from torchvision import models
+
+    versions = models.get_model_weights(name)
     version = _version(name, weights, versions, note)
     state, source = None, "random weights"
     if weights is not None:
@@ -83,7 +87,7 @@ def torchvision_backbone(
         # read again. Most, but not all, files come with auxiliary heads, which are then dropped.
         options = {"init_weights": state is None, "transform_input": True}
         options["aux_logits"] = state is not None and any(k.lower()[:3] == "aux" for k in state)
-    network = torchvision.models.get_model(name, weights=None, **options)
+    network = models.get_model(name, weights=None, **options)
     head_name = _head_name(network)
     if state is not None and not own_layout:
         _fit_head(network, head_name, state)
@@ -150,7 +154,7 @@ def _version(name: str, weights: str | Path | None, versions: type, note: dict[s
     return versions[came_from]
 
 
-def torchvision_file(name: str, version: WeightsEnum) -> Path:
+def torchvision_file(name: str, version: enum.Enum) -> Path:
     """Return the file of torchvision weights, from the disk or from the network.
 
     With neither, an InputError says which file to put where.

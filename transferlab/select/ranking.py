@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import Tensor
 from torch.utils.data import Dataset
 from tqdm.auto import tqdm
@@ -148,7 +147,9 @@ def _inputs(model: Backbone, features: MemoryDataset, scores: Sequence[str]) -> 
 def _card_accuracy(model: Backbone) -> float | None:
     """Return the accuracy on the source's own data, where the card of the weights states it."""
     if model.name in torchvision_names():
-        versions = torchvision.models.get_model_weights(model.name).__members__
+        from torchvision import models
+
+        versions = models.get_model_weights(model.name).__members__
         if model.weights not in versions:
             return None
         metrics = versions[model.weights].meta.get("_metrics", {}).get("ImageNet-1K", {})

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, ImageStat
 from torch import Tensor
-from torchvision.transforms.functional import pil_to_tensor
 
 from transferlab.data.dataset import MemoryDataset
 from transferlab.data.sets.cards import cards
@@ -66,7 +65,7 @@ def read_digit(file: bytes) -> Tensor:
         raise InputError("this picture is empty; expected one digit.")
     ink = ink.crop(box)
     size = [max(1, round(20 * side / max(ink.size))) for side in ink.size]
-    digit = pil_to_tensor(ink.resize(size, Image.Resampling.BOX))[0] / 255
+    digit = torch.tensor(np.array(ink.resize(size, Image.Resampling.BOX))) / 255
     canvas = torch.zeros(28, 28)
     corner = []
     for side, length in enumerate(digit.shape):

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torchvision
 from torch.utils.data import Dataset
 
 from transferlab.data.dataset import MemoryDataset
@@ -86,7 +85,9 @@ def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:
 
 def _from_torchvision(name: str, part: str) -> MemoryDataset:
     class_name, inside = TORCHVISION_SETS[name]
-    make = getattr(torchvision.datasets, class_name)
+    from torchvision import datasets  # here: it takes as long as torch
+
+    make = getattr(datasets, class_name)
     root = torchvision_folder()
     try:
         source = make(root, train=part == "train")
