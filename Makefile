@@ -44,7 +44,7 @@ BENCH ?= overhead penalty growth streaming gpu frozen training
 # Fresh runs of each lesson for `make claims`.
 RUNS ?= 10
 
-.PHONY: help course test lab lint bench claims ledger exercises doctor wheelhouse clean
+.PHONY: help course test lab lint bench claims ledger classroom-check exercises doctor wheelhouse clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -85,6 +85,9 @@ claims: $(STAMP) ## repeat lessons with seeds that nobody chose; write course/cl
 
 ledger: $(STAMP) ## measure the lessons alone; rewrite ledger, headers and kept outputs
 	@$(BIN)/transferlab ledger $(foreach lesson,$(LESSONS),'$(lesson)')
+
+classroom-check: $(STAMP) ## hand in 300 simulated submissions, mark them, try every attack
+	@$(BIN)/python tests/classroom/check.py $(CHECK_FLAGS)
 
 exercises: $(STAMP) ## make the student editions from solutions/
 	@$(BIN)/transferlab exercises

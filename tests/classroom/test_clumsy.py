@@ -131,6 +131,7 @@ CLUMSY: list[tuple[Callable, str]] = [
     (rename, "double: its cell has lost its name"),
     (strip, "double: its cell has lost its name"),
     (strip_metadata_and_ids, "double: its cell is missing; the answer was found"),
+    (strip_metadata_and_ids, "why: its cell has lost its name; it was found below its question"),
     (paste_into_a_new_cell, "double: its cell is missing; the answer was found"),
     (retype, "double: the cell is of the type 'raw'"),
     (lose_outputs, ""),
@@ -145,7 +146,9 @@ CLUMSY: list[tuple[Callable, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "note"), CLUMSY, ids=[spoil.__name__ for spoil, _ in CLUMSY])
+@pytest.mark.parametrize(
+    ("spoil", "note"), CLUMSY, ids=[f"{spoil.__name__}: {note[:6]}" for spoil, note in CLUMSY]
+)
 def test_all_points_and_a_note(spoil, note, solved, edition):
     spoil(solved)
     found = marked(solved, edition)

@@ -5,6 +5,7 @@ happened to them in the submission costs nothing and gains nothing; it is noted 
 """
 
 import copy
+import itertools
 import json
 import re
 from collections import defaultdict
@@ -191,9 +192,22 @@ def _find(cell: Cell, theirs: list[Theirs], edition: Edition, notes: list[str]) 
     found = [t for t in free if t.kind == "code" and defined & set(DEFINED.findall(t.source))]
     if found:
         notes.append(f"{name}: its cell is missing; the answer was found by what it defines.")
+    elif found := _below_its_question(cell, theirs, edition):
+        notes.append(f"{name}: its cell has lost its name; it was found below its question.")
     else:
         notes.append(f"{name}: its cell is missing, and so is the answer.")
     return found
+
+
+def _below_its_question(cell: Cell, theirs: list[Theirs], edition: Edition) -> list[Theirs]:
+    """Return the written answer that follows the text that stands above it, if there is one."""
+    place = edition.released.index(cell)
+    question = source_of(edition.released[place - 1]).strip() if place else ""
+    for above, below in itertools.pairwise(theirs):
+        written = below.kind == cell["cell_type"] == "markdown" and not below.grade_id
+        if written and question and above.source.strip() == question:
+            return [below]
+    return []
 
 
 def _answer(name: str, released: str, found: list[Theirs], kind: str, notes: list[str]) -> str:
