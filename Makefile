@@ -44,7 +44,8 @@ BENCH ?= overhead penalty growth streaming gpu frozen training
 # Fresh runs of each lesson for `make claims`.
 RUNS ?= 10
 
-.PHONY: help course test lab lint bench claims ledger classroom-check exercises doctor wheelhouse clean
+.PHONY: help course test lab lint bench claims ledger classroom-check exercises doctor wheelhouse \
+	clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
