@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from transferlab.cache import code_hash
 from transferlab.errors import InputError
 from transferlab.files import hash_text
+from transferlab.kit.classroom.cluster import workers
 from transferlab.kit.classroom.edition import Edition, about
 from transferlab.kit.classroom.rebuild import Rebuilt, rebuild
 from transferlab.kit.classroom.records import Check, Marking, Records, Submission
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 DECIDING = ("edition.py", "rebuild.py", "marking.py", "judging.py", "values.py")
 DECIDING += ("inside.py", "intact.py", "suspects.py")
+MOST_RUNNING = 64  # jobs handed out at once: each may have 20 MB
 NOTHING_SAID: dict[str, Any] = {"checks": {}, "values": {}, "flags": []}
 NOT_ANSWERED = "The exercise was not answered."
 
@@ -38,6 +40,16 @@ NOT_ANSWERED = "The exercise was not answered."
 def marking_key(submission: Submission, edition: Edition) -> str:
     """Return what a marking is kept under: submission, source of the exercises, code that marks."""
     return hash_text(f"{submission.sha} {edition.source_hash} {_marking_version()}")
+
+
+_references: dict[str, "Reference"] = {}  # source hash -> the solved edition, made once a process
+
+
+@functools.cache
+def _own_sandbox() -> "Sandbox":
+    from transferlab.kit.classroom.sandbox import find_sandbox
+
+    return find_sandbox()
 
 
 @functools.cache
@@ -147,13 +159,31 @@ def unmarked(records: Records, edition: Edition) -> dict[Submission, str]:
     return {submission: k for submission, k in keys.items() if not records.has(submission, k)}
 
 
+def job(
+    content: bytes, edition: Edition, sandbox: "Sandbox | None", limits: "Limits", version: str
+) -> Marking:
+    """Mark one submission, here or on another machine: bytes in, record out.
+
+    Args:
+        sandbox: None means the one that works where this runs.
+        version: of the code that marks, which must be the same everywhere.
+    """
+    from transferlab.kit.classroom.judging import Reference  # it imports torch
+
+    if version != _marking_version():
+        raise InputError("this worker has another version of transferlab")
+    reference = _references.setdefault(edition.source_hash, Reference(edition))
+    return mark_submission(content, reference, sandbox or _own_sandbox(), limits)
+
+
 def mark_class(
     records: Records,
     edition: Edition,
-    sandbox: "Sandbox",
+    sandbox: "Sandbox | None",
     limits: "Limits",
     jobs: int = 1,
     tell: Callable[[Progress], None] = lambda progress: None,
+    on: str | None = None,
 ) -> Progress:
     """Mark what counts of every student and is not marked yet; return what became of it.
 
@@ -161,29 +191,35 @@ def mark_class(
     student's is not recorded; the next call tries it again.
 
     Args:
+        sandbox: where student code runs; None leaves that to each machine of a cluster.
         jobs: submissions at once, each in a sandbox of its own.
         tell: called after each submission.
+        on: the address of a cluster's scheduler, which marks instead of this machine.
     """
-    from transferlab.kit.classroom.judging import Reference  # it imports torch
-
     keys = unmarked(records, edition)
-    progress, reference = Progress(len(keys)), Reference(edition)
+    progress = Progress(len(keys))
+    running: dict[Future[Marking], Submission] = {}
 
-    def mark(submission: Submission) -> Marking:
-        if submission.status != "collected":
-            return Marking(submission.status, submission.reason)
-        content = records.file_of(submission.sha).read_bytes()
-        return mark_submission(content, reference, sandbox, limits)
-
-    workers = ThreadPoolExecutor(jobs)
-    try:
-        futures = {workers.submit(mark, submission): submission for submission in keys}
-        for future in as_completed(futures):
-            submission = futures[future]
+    def keep_what_is_done() -> None:
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            submission = running.pop(future)
             _keep(records, submission, keys[submission], future, progress)
             tell(progress)
-    finally:  # after Ctrl-C there is nothing to wait for
-        workers.shutdown(wait=False, cancel_futures=True)
+
+    with workers(jobs, on) as executor:
+        for submission in keys:
+            future: Future[Marking] = Future()
+            if submission.status == "collected":
+                content = records.file_of(submission.sha).read_bytes()
+                task = content, edition, sandbox, limits, _marking_version()
+                future = executor.submit(job, *task)
+            else:
+                future.set_result(Marking(submission.status, submission.reason))
+            running[future] = submission
+            if len(running) >= MOST_RUNNING:
+                keep_what_is_done()
+        while running:
+            keep_what_is_done()
     return progress
 
 

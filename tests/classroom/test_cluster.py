@@ -1,0 +1,116 @@
+"""On a cluster the records are the same, and a worker that is killed loses nothing."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from toy_class import CHAPTER, STUDENTS, Here, Limits, content, named
+
+from transferlab.errors import InputError
+from transferlab.kit.classroom import cluster
+from transferlab.kit.classroom.collect import collect
+from transferlab.kit.classroom.marking import counting, job, mark_class
+from transferlab.kit.classroom.records import Records
+
+distributed = pytest.importorskip("distributed", reason="distributed is not installed")
+dask = pytest.importorskip("dask")
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a cluster of two processes on this machine."""
+    here = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).parent), here]
+    )  # for `toy_class`
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as made,
+    ):
+        yield made.scheduler_address
+    os.environ["PYTHONPATH"] = here
+
+
+@pytest.fixture
+def handed_in(records: Records, edition, solved, tmp_path) -> Records:
+    """A class of three: all right, one answer wrong, one unreadable."""
+    files = {"s1": content(solved)}
+    named(solved, "halve")["source"] = "def halve(n):\n    return n // 2"
+    files |= {"s2": content(solved), "s3": b"[" * 100_000}
+    for student, data in files.items():
+        path = tmp_path / "in" / student / "exercises.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(data)
+    collect(records, CHAPTER, tmp_path / "in", edition.grade_ids)
+    return records
+
+
+def outcome(records: Records) -> dict[str, tuple]:
+    found = {}
+    for student in STUDENTS:
+        marking = records.marking(counting(records.submissions(CHAPTER)[student.id]))
+        checks = [(c.name, c.status, c.points, c.message) for c in marking.checks]
+        found[student.id] = marking.status, marking.reason, checks
+    return found
+
+
+def test_the_same_records_come_from_one_from_two_and_from_a_cluster(
+    handed_in: Records, edition, scheduler: str
+) -> None:
+    found = []
+    for options in ({"jobs": 1}, {"jobs": 2}, {"on": scheduler}):
+        done = mark_class(handed_in, edition, Here(), Limits(), **options)
+        assert (done.counts.total(), done.not_marked) == (3, [])
+        found.append(outcome(handed_in))
+        handed_in.database.execute("DELETE FROM markings")
+    assert found[0] == found[1] == found[2]
+    assert [found[0][s.id][0] for s in STUDENTS] == ["graded", "graded", "unreadable"]
+
+
+def end_the_worker(*arguments: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_loses_nothing(
+    handed_in: Records, edition, scheduler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("transferlab.kit.classroom.marking.job", end_the_worker)
+        done = mark_class(handed_in, edition, Here(), Limits(), on=scheduler)
+    assert (done.total, done.counts, len(done.not_marked)) == (3, {"unreadable": 1}, 2)
+    assert all("orker" in line for line in done.not_marked), done.not_marked
+    done = mark_class(handed_in, edition, Here(), Limits(), on=scheduler)
+    assert (done.counts["graded"], done.not_marked) == (2, [])
+
+
+def test_a_worker_of_another_version_marks_nothing(edition) -> None:
+    with pytest.raises(InputError, match="this worker has another version of transferlab"):
+        job(b"{}", edition, Here(), Limits(), "older")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("tcp://10.0.0.5:8786", "anyone who can reach such a scheduler"),
+        ("tcp://school.example:8786", "anyone who can reach such a scheduler"),
+        ("8786", "expected an address such as tcp://127.0.0.1:8786"),
+        ("tcp://127.0.0.1:9", "no dask scheduler answers at tcp://127.0.0.1:9"),
+    ],
+)
+def test_an_address_that_is_open_or_wrong_is_refused(
+    address: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "PATIENCE", 1)
+    with pytest.raises(InputError, match=said), cluster.workers(1, address):
+        pass
+
+
+def test_without_dask_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    needed = pytest.raises(InputError, match="pip install distributed")
+    with needed, cluster.workers(1, "tcp://127.0.0.1:8786"):
+        pass
