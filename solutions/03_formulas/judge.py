@@ -3,6 +3,7 @@
 Each function draws inputs for the exercise of its name; what is right, the solved answer says.
 """
 
+import numpy as np
 import torch
 
 
@@ -44,3 +45,21 @@ def contrast_loss(random):
         n, width = random.integers(2, 9, size=2)
         one = torch.tensor(random.normal(size=(n, width)))
         yield one, one + torch.tensor(random.normal(size=(n, width))), temperature
+
+
+def largest_rate(random):
+    for _ in range(6):
+        h, rate, start = random.uniform((0.5, 0.01, 0.1), (9, 0.1, 5)).tolist()
+        yield [0.5 * h * (start * (1 - rate * h) ** step) ** 2 for step in range(8)], rate
+
+
+def best_temperature(random):
+    """Scores from careful to far too sure, right in about two of three cases."""
+    for scale in (0.3, 2.0, 9.0, 30.0):
+        n, classes = (int(size) for size in random.integers((30, 3), (90, 7)))
+        y = random.integers(0, classes, size=n)
+        said = np.where(random.uniform(size=n) < 0.7, y, random.integers(0, classes, size=n))
+        scores = scale * (
+            (said[:, None] == np.arange(classes)) + 0.1 * random.normal(size=(n, classes))
+        )
+        yield torch.tensor(scores), torch.tensor(y), [0.1, 0.3, 1.0, 3.0, 10.0, 30.0]

@@ -2,16 +2,28 @@
 
 import copy
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_class import ANSWERS, CHAPTER, STUDENTS, named, write_house
+from toy_class import (
+    ANSWERS,
+    CHAPTER,
+    STUDENTS,
+    Here,
+    Limits,
+    content,
+    named,
+    write_house,
+)
 
 from transferlab.kit import cli
+from transferlab.kit.classroom.collect import collect
 from transferlab.kit.classroom.edition import Edition, read_edition
+from transferlab.kit.classroom.marking import mark_class
 from transferlab.kit.classroom.records import Records
 
 
@@ -50,6 +62,35 @@ def records(tmp_path: Path) -> Iterator[Records]:
     with Records(folder, may_create=True) as opened:
         opened.add_students(STUDENTS)
         yield opened
+
+
+@pytest.fixture
+def marked(records: Records, edition: Edition, tmp_path: Path) -> Callable[..., Records]:
+    """Return a function that hands in and marks: `marked(s1=notebook)`; a path names it too."""
+
+    def hand_in(files: dict[str, Any] | None = None, **by_id: Any) -> Records:
+        folder = tmp_path / f"in{len(list(tmp_path.glob('in*')))}"
+        for name, notebook in {**(files or {}), **by_id}.items():
+            path = folder / (name if name.endswith(".ipynb") else f"{name}/exercises.ipynb")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(notebook if isinstance(notebook, bytes) else content(notebook))
+        collect(records, CHAPTER, folder, edition.grade_ids)
+        mark_class(records, edition, Here(), Limits())
+        return records
+
+    return hand_in
+
+
+@pytest.fixture
+def house(toy_house: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A house of its own with a roster, in the current folder; marking needs no sandbox."""
+    for name in ("course", "solutions"):
+        shutil.copytree(toy_house / name, tmp_path / name)
+    (tmp_path / "roster.csv").write_text('id,name\ns1,"Ünal, Mara"\ns2,[red]Bo\ns3,<b>Ada\ns4,Cy')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("transferlab.kit.classroom.sandbox.find_sandbox", lambda unsafe: Here())
+    monkeypatch.setattr("transferlab.kit.classroom.sandbox.Limits", Limits)
+    return tmp_path
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_a_solved_chapter_passes_all_its_checks(sandbox: Sandbox) -> None:
     cells = chapter("solutions", "02_concepts")
     ended = sandbox.run(json.dumps({"cells": cells}).encode(), Limits())
     assert set(map(tuple, marks(ended).values())) == {tuple(RIGHT)}
-    assert len(marks(ended)) == 5
+    assert len(marks(ended)) == 6
     assert json.loads(ended.result)["flags"] == []
     assert 100 << 20 < ended.memory < 1 << 30
 

@@ -15,7 +15,7 @@ from transferlab.kit.classroom.roster import Student, find_students
 from transferlab.kit.classroom.sources import LARGEST, Entry, opened, plain, read_source
 
 # Moodle: "Mara Ünal_12345_assignsubmission_file_/exercises.ipynb", the number the assignment's.
-MOODLE = re.compile(r"(?P<who>.+)_(?P<number>\d+)_assignsubmission_[a-z]+_?", re.DOTALL)
+MOODLE = re.compile(r"(?P<who>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?", re.DOTALL)
 # Canvas: "unalmara_LATE_12345_67890_exercises-1.ipynb"; 12345 is the student's id in Canvas.
 CANVAS = re.compile(r"(?P<who>[^_]+)(?:_LATE)?_(?P<number>\d+)_\d+_.+", re.DOTALL | re.IGNORECASE)
 COPY = re.compile(

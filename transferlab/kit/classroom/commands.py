@@ -2,14 +2,18 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from transferlab.errors import InputError
 
+if TYPE_CHECKING:
+    from transferlab.kit.classroom.records import Marking, Records, Submission
+    from transferlab.kit.classroom.roster import Student
+
 commands = typer.Typer(
-    help="Collect, mark and survey the exercises of a class, without a network.\n\n"
+    help="Collect, mark and give back the exercises of a class, without a network.\n\n"
     "Every command ends with 0, with 1 when something needs a person, with 2 on bad input.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -18,6 +22,7 @@ commands = typer.Typer(
 WHERE = "Where the class stands: transferlab class status {}"
 
 Chapter = Annotated[str, typer.Argument(help="A chapter with exercises, such as 02_concepts.")]
+Who = Annotated[str, typer.Argument(metavar="STUDENT", help="Id, e-mail address or name.")]
 Class = Annotated[
     Path,
     typer.Option(
@@ -97,9 +102,7 @@ def collect(
         ("notes", done.notes),
         ("still missing", done.missing),
     ):
-        if found:
-            print(f"\n{what}: {len(found)}")
-            print("\n".join(f"  {line}" for line in found))
+        _list(what, found)
     raise typer.Exit(1 if done.refused or done.unknown else 0)
 
 
@@ -107,6 +110,10 @@ def collect(
 def mark(
     chapter: Chapter,
     jobs: Annotated[int, typer.Option(min=1, help="Submissions at once.")] = 1,
+    on: Annotated[
+        str | None,
+        typer.Option(help="A dask scheduler, tls://… or on this machine: its workers mark."),
+    ] = None,
     unsafe: Annotated[
         bool,
         typer.Option(
@@ -130,6 +137,7 @@ def mark(
     Examples:
       transferlab class mark 02_concepts
       transferlab class mark 02_concepts --jobs 4
+      transferlab class mark 02_concepts --on tls://10.0.0.5:8786
     """
     from transferlab.kit.classroom.edition import check_fresh, read_edition
     from transferlab.kit.classroom.marking import Progress, mark_class, unmarked
@@ -147,10 +155,10 @@ def mark(
         if not unmarked(records, edition):  # to try a sandbox takes seconds
             print(f"Everything is marked.\n{WHERE.format(chapter)}")
             return
-        sandbox = find_sandbox(unsafe)
-        print(f"Sandbox: {sandbox.name}")
+        sandbox = None if on else find_sandbox(unsafe)
+        print(f"Sandbox: {sandbox.name if sandbox else 'that of each worker'}")
         try:
-            progress = mark_class(records, edition, sandbox, Limits(), jobs, tell)
+            progress = mark_class(records, edition, sandbox, Limits(), jobs, tell, on)
         except KeyboardInterrupt:
             print("\nStopped; what is marked is recorded. The same command goes on.")
             raise typer.Exit(130) from None
@@ -172,7 +180,9 @@ def status(
     """Show where the class stands: each student, each exercise, and what waits for you.
 
     A student who handed in nothing is "missing", one whose file cannot be read "unreadable": that
-    is not the same as 0 points. The same as a page, with all notes: CLASS/CHAPTER.html.
+    is not the same as 0 points. "waiting" is a written answer without points, "withheld" a check
+    that has passed and is flagged: see `written`, `accept` and `points`. The same as a page, with
+    all notes: CLASS/CHAPTER.html.
 
     \b
     Example:
@@ -197,7 +207,265 @@ def status(
     raise typer.Exit(1 if any(one.needs_a_person for one in found) else 0)
 
 
-def _open_class(folder: Path):
+@commands.command()
+def written(
+    chapter: Chapter,
+    csv: Annotated[Path | None, typer.Option(help="The table, else in the class's folder.")] = None,
+    take: Annotated[
+        Path | None, typer.Option(help="Take the points of a table that you have filled in.")
+    ] = None,
+    folder: Class = Path(),
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Give points for the written answers: a table to fill in, and a page to read beside it.
+
+    Names are hidden, and the order is nobody's. The page has each answer beside its mark scheme;
+    nothing in it runs. Write half or whole points and a comment into the table, in any program, and
+    take it back. A faulty row gets a sentence, and then nothing is taken. Points stay when the
+    class is marked again; a resubmission asks again, and shows the old ones.
+
+    \b
+    Examples:
+      transferlab class written 02_concepts
+      transferlab class written 02_concepts --take physics-24/02_concepts_written.csv
+    """
+    from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.written import read_points, write_answers
+
+    with _open_class(folder) as records:
+        edition = read_edition(course, solutions, chapter)
+        if take:
+            decided = read_points(records, edition, take)
+            records.add_decisions(decided)
+            print(f"Taken: {len(decided)} answers.\n{WHERE.format(chapter)}")
+            return
+        table = csv or records.folder / f"{chapter}_written.csv"
+        left = write_answers(records, edition, table)
+    print(f"Answers without points: {len(left)}\nTo fill in: {table}")
+    print(f"To read beside it: {table.with_suffix('.html')}")
+    print(f"Then: transferlab class written {chapter} --take {table}")
+
+
+@commands.command()
+def points(
+    chapter: Chapter,
+    student: Who,
+    check: Annotated[str, typer.Argument(help="A check or written answer, as status names it.")],
+    given: Annotated[float, typer.Argument(metavar="POINTS", help="Half or whole points.")],
+    comment: Annotated[str, typer.Option(help="What the student reads beside the points.")] = "",
+    folder: Class = Path(),
+) -> None:
+    """Give points by hand: for a written answer, in part for a check, or 0 for a flagged one.
+
+    They count instead of what the marking gave, and stay when the class is marked again. A
+    resubmission asks again.
+
+    \b
+    Examples:
+      transferlab class points 02_concepts s001 five_definitions 2.5
+      transferlab class points 02_concepts s001 snapshot_check 0 --comment "This is no copy."
+    """
+    from transferlab.kit.classroom.decisions import check_points
+    from transferlab.kit.classroom.records import Decision
+
+    with _open_class(folder) as records:
+        submission, marking = _marked(records, chapter, student)
+        checks = {found.name: found for found in marking.checks}
+        if check not in checks:
+            names = ", ".join(checks) or "nothing: it could not be marked; see `accept`"
+            raise InputError(f"{chapter} has no {check!r} for {student}; there is {names}.")
+        check_points(checks[check], given)
+        records.add_decisions([(submission, Decision(check, given, " ".join(comment.split())))])
+    print(f"{check}: {given:g} of {checks[check].worth:g} points by hand.")
+
+
+@commands.command()
+def accept(chapter: Chapter, student: Who, folder: Class = Path()) -> None:
+    """Say that you have looked at a student's flags: the points that were withheld count.
+
+    A submission that could not be marked, such as "unreadable" or "timed out", then counts with the
+    points that it has: 0. To see an answer: `feedback --student`. To give other points than the
+    marking did: `points`.
+
+    \b
+    Example:
+      transferlab class accept 02_concepts s001
+    """
+    from transferlab.kit.classroom.decisions import open_flags
+    from transferlab.kit.classroom.records import Decision
+    from transferlab.kit.classroom.status import NEEDS_A_PERSON
+
+    with _open_class(folder) as records:
+        submission, marking = _marked(records, chapter, student)
+        looked_at = open_flags(marking, records.decisions(submission))
+        looked_at += [marking.status] if marking.status in NEEDS_A_PERSON else []
+        if looked_at:
+            records.add_decisions([(submission, Decision(released=tuple(looked_at)))])
+    print("\n".join(f"accepted: {flag}" for flag in looked_at) or "There is nothing to accept.")
+
+
+@commands.command()
+def feedback(
+    chapter: Chapter,
+    to: Annotated[Path | None, typer.Option(help="The folder, else in the class's.")] = None,
+    student: Annotated[str, typer.Option(help="Only this one: id, e-mail or name.")] = "",
+    folder: Class = Path(),
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Write a page for each student: the answers, what became of them, your comments.
+
+    No hidden test, no solution, nobody else's data, no script. Beside the folder lies a zip file:
+    Moodle takes it ("Upload multiple feedback files in a zip"), and Canvas ("Upload submissions"),
+    when the submissions came from their download. Else there is a folder for each student, named by
+    the id; give each student only their own.
+
+    \b
+    Example:
+      transferlab class feedback 02_concepts
+    """
+    from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.feedback import write_feedback
+    from transferlab.kit.classroom.status import standings
+
+    with _open_class(folder) as records:
+        edition = read_edition(course, solutions, chapter)
+        found = standings(records, chapter)
+        if student:
+            wanted = _student(records, student)
+            found = [one for one in found if one.student == wanted]
+        to = to or records.folder / "feedback" / f"{chapter}{'_one' * bool(student)}"
+        pages, without = write_feedback(records, edition, found, to)
+    print(f"Pages: {len(pages)} in {to}, and all of them in {to}.zip")
+    if student:
+        print("\n".join(map(str, pages)))
+    _list("no page", without)
+    waiting = [one.student.name for one in found if one.marking and one.needs_a_person]
+    _list("not final yet; their pages say so", waiting)
+    raise typer.Exit(1 if waiting else 0)
+
+
+@commands.command()
+def export(
+    chapter: Chapter,
+    to: Annotated[Path | None, typer.Option(help="A new table, .csv or .json.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Moodle's or Canvas' own export.")] = None,
+    column: Annotated[str, typer.Option(help="With --into: the heading of the grades.")] = "",
+    final: Annotated[
+        bool, typer.Option("--final", help="Write nothing while something is not final.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    folder: Class = Path(),
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Write the grades as a table, or fill them into the file that your platform has exported.
+
+    Moodle: "Download grading worksheet", or the export of the gradebook; Canvas: "Export entire
+    gradebook". Only cells with a new grade change; upload the file as it is. Who is missing, or not
+    marked, or waits for you, has no grade: that is not a 0. The status in the table says why.
+
+    \b
+    Examples:
+      transferlab class export 02_concepts --to grades.csv
+      transferlab class export 02_concepts --into moodle.csv --dry-run
+      transferlab class export 02_concepts --into canvas.csv --column "Exercises 2"
+    """
+    from transferlab.files import written_whole
+    from transferlab.kit.classroom import export as grades
+    from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.marking import unmarked
+    from transferlab.kit.classroom.status import standings
+
+    if (to is None) == (into is None):
+        raise InputError("where to? Name a new table with --to, or your platform's with --into.")
+    with _open_class(folder) as records:
+        edition = read_edition(course, solutions, chapter)
+        found = standings(records, chapter)
+        stale = len(unmarked(records, edition))
+    left = [f"{one.student.name}: {one.state}" for one in found if one.needs_a_person]
+    if final and left:
+        raise InputError(f"not final, nothing was written: {'; '.join(left)}.")
+    content, lines = grades.fill_in(found, edition, into, column) if into else (b"", {})
+    for what, said in lines.items():
+        _list(what, said)
+    _list("not final", left)
+    if stale:
+        print(f"\nto be marked, or marked again: {stale}; see `mark`")
+    if dry_run:
+        print("\nNothing was written; this would happen.")
+    elif into:
+        with written_whole(into) as unfinished:
+            unfinished.write_bytes(content)
+    elif to:
+        grades.write_grades(found, edition, to)
+    raise typer.Exit(1 if left or lines.get(grades.NOT_THERE) else 0)
+
+
+@commands.command()
+def similar(
+    chapter: Chapter,
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="The share of the shorter one that both have.")
+    ] = 0.5,
+    folder: Class = Path(),
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Show pairs of students whose answers are alike: a reason to look, and never a proof.
+
+    Names, comments and layout do not count; nor does what was handed out, or what more than a tenth
+    of the class has written. Short exercises have few solutions: honest answers can be alike.
+
+    \b
+    Example:
+      transferlab class similar 02_concepts
+    """
+    from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.similar import similar as alike
+
+    with _open_class(folder) as records:
+        pairs = alike(records, read_edition(course, solutions, chapter), at_least)
+    for pair in pairs:
+        both = f"{pair.shared} of {pair.of} fingerprints"
+        print(f"{pair.one.name} · {pair.other.name}: {both}, in {', '.join(pair.exercises)}")
+    print("Please look at both answers." if pairs else "No answers are alike.")
+    raise typer.Exit(1 if pairs else 0)
+
+
+def _list(what: str, lines: list[str]) -> None:
+    if lines:
+        print(f"\n{what}: {len(lines)}")
+        print("\n".join(f"  {line}" for line in lines))
+
+
+def _student(records: "Records", text: str) -> "Student":
+    """Return the student that a text names: by id, e-mail address or name."""
+    from transferlab.kit.classroom.roster import find_students
+
+    found = find_students(records.students(), text)
+    if len(found) != 1:
+        which = f"{len(found)} students are" if found else "nobody in the class is"
+        ids = f"; name one by the id: {', '.join(one.id for one in found)}" * bool(found)
+        raise InputError(f"{which} called {text!r}{ids}.")
+    return found[0]
+
+
+def _marked(records: "Records", chapter: str, text: str) -> "tuple[Submission, Marking]":
+    """Return the submission of a student that counts, and its marking."""
+    from transferlab.kit.classroom.marking import counting
+
+    student = _student(records, text)
+    submissions = records.submissions(chapter).get(student.id, [])
+    marking = records.marking(counting(submissions)) if submissions else None
+    if marking is None:
+        what = "is not marked yet" if submissions else f"has handed in nothing for {chapter}"
+        raise InputError(f"{student.name} {what}.")
+    return counting(submissions), marking
+
+
+def _open_class(folder: Path) -> "Records":
     """Return the records of a class: of this folder, or of the only class in it."""
     from transferlab.kit.classroom.records import FILE, Records
 

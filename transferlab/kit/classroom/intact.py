@@ -20,6 +20,7 @@ MODULES = re.compile(
 )
 # What they use most, compared after each statement: an answer may put back what it has replaced.
 CORE = ("builtins", "math", "numpy", "torch", "torch.Tensor", "torch.nn.Module")
+WRAPPED = "manual_seed"  # by torch itself, as soon as the first optimizer is used
 FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType)
 WANTED = (*FUNCTIONS, type, types.ModuleType, types.MethodDescriptorType, property)
 Noted = dict[str, tuple[Any, Any]]  # name -> value, and the code when it is a function
@@ -62,7 +63,7 @@ def relied_on(names: Mapping[str, Any]) -> Noted:
     return {
         key: (value, value.__code__ if type(value) is types.FunctionType else None)
         for key, value in list(names.items())
-        if issubclass(type(value), WANTED)
+        if issubclass(type(value), WANTED) and key != WRAPPED
     }
 
 

@@ -50,11 +50,13 @@ class Reference:
 
     @cached_property
     def solved(self) -> dict[str, Any]:
-        """What the solved notebook defines, above its checks."""
+        """What the solved notebook defines, down to its last answer, without the checks."""
         namespace: dict[str, Any] = {"__name__": "__main__"}
+        code = [cell for cell in self.edition.solved if cell["cell_type"] == "code"]
+        last = max(n for n, cell in enumerate(code) if about(cell).get("solution"))
         with contextlib.redirect_stdout(io.StringIO()):
-            for cell in self.edition.solved:
-                if cell["cell_type"] == "code" and not about(cell).get("grade"):
+            for cell in code[: last + 1]:
+                if not about(cell).get("grade"):
                     source = source_of(cell) + MARKED_WITH * has_tag(cell, "parameters")
                     exec(compile(source, self.edition.chapter, "exec"), namespace)
         return namespace

@@ -88,9 +88,14 @@ def mark_submission(
     said = json.loads(ended.result) if ended.status == "ended" else NOTHING_SAID
     faults = {n: reference.fault(n, cases[n], said["values"].get(n, [])) for n in cases}
     checks = tuple(_checks(edition, rebuilt, said["checks"], faults))
-    flags = (*rebuilt.flags, *(plain(flag, 200) for flag in said["flags"][:50]))
+    notes, flags = list(rebuilt.notes), list(rebuilt.flags)
+    for flag in (plain(flag, 200) for flag in said["flags"][:50]):
+        name = flag.partition(":")[0]
+        by_value = name in edition.grade_ids and edition.exercise_of(name) in cases
+        # a value cannot be forged, whatever the code has looked at
+        (notes if by_value else flags).append(flag)
     used = ended.seconds, ended.memory, sandbox.name
-    return Marking(*_status(ended), checks, rebuilt.notes, flags, *used)
+    return Marking(*_status(ended), checks, tuple(notes), tuple(flags), *used)
 
 
 def _status(ended: "Ended") -> tuple[str, str]:

@@ -88,13 +88,13 @@ def rebuild(content: bytes, edition: Edition) -> Rebuilt:
     """
     theirs, notes = read_submission(content)
     cells, untouched = copy.deepcopy(edition.released), set()
-    taken: list[Theirs] = []
+    taken: dict[str, list[Theirs]] = {}
     for cell in cells:
         if not about(cell).get("solution"):
             continue
         name = about(cell)["grade_id"]
         found = _find(cell, theirs, edition, notes)
-        taken += found
+        taken[name] = found
         source = _answer(name, source_of(cell), found, cell["cell_type"], notes)
         if source.strip() == source_of(cell).strip() or not source.strip():
             untouched.add(name)
@@ -103,7 +103,9 @@ def rebuild(content: bytes, edition: Edition) -> Rebuilt:
         if any(f.has_pictures for f in found) and cell["cell_type"] == "markdown":
             notes.append(f"{name}: pictures in the answer are left out; see the submission.")
     notes += _changes(theirs, edition)
-    as_answers = {id(cell) for cell in taken}  # by identity: to compare 100,000 would take hours
+    as_answers = {
+        id(cell) for found in taken.values() for cell in found
+    }  # by identity: to compare 100,000 would take hours
     own = _own_cells([cell for cell in theirs if id(cell) not in as_answers], edition)
     if own:
         notes.append(f"code cells of the student's own, or changed, are left out: {len(own)}.")
@@ -269,9 +271,10 @@ def _own_cells(others: list[Theirs], edition: Edition) -> list[Theirs]:
     return [cell for cell in code if cell.grade_id not in edition.grade_ids]
 
 
-def _needed(own: list[Theirs], answers: list[Theirs]) -> list[str]:
-    """Return what such code defines and an answer uses: a person should look at that."""
+def _needed(own: list[Theirs], answers: dict[str, list[Theirs]]) -> Iterator[str]:
+    """Yield what such code defines and an answer uses: a person should look at that."""
     defined = {name for cell in own for name in DEFINED.findall(cell.source)}
-    used = {word for cell in answers for word in re.findall(r"\w+", cell.source)}
-    names = ", ".join(plain(name, 40) for name in sorted(defined & used)[:5])
-    return [f"an answer uses what a cell of the student's own defines: {names}"] if names else []
+    for answer, cells in answers.items():
+        used = {word for cell in cells for word in re.findall(r"\w+", cell.source)}
+        if names := ", ".join(plain(name, 40) for name in sorted(defined & used)[:5]):
+            yield f"{answer}: uses what a cell of the student's own defines: {names}"

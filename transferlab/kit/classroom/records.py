@@ -2,10 +2,12 @@
 
 Every submission and every marking is one row, written in one transaction. A marking is kept under a
 key, the hash of the submission, the source of the exercises and the code that marks: what has a row
-with its key is marked. Older rows are never changed.
+with its key is marked. Older rows are never changed. What a person decides has a table of its own,
+so that no marking can overwrite it.
 """
 
 import dataclasses
+import getpass
 import json
 import sqlite3
 import time
@@ -17,7 +19,7 @@ from transferlab.errors import InputError
 from transferlab.kit.classroom.roster import Student
 
 FILE = "class.db"
-FORMAT = 1
+FORMAT = 2
 TABLES = """
 CREATE TABLE students (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
 CREATE TABLE submissions (
@@ -28,6 +30,13 @@ CREATE TABLE submissions (
 CREATE TABLE markings (
     number INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions,
     key TEXT NOT NULL, marking JSON NOT NULL, marked REAL NOT NULL, UNIQUE (submission, key)
+);
+"""
+SINCE_1 = """
+CREATE TABLE IF NOT EXISTS points (
+    number INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions,
+    name TEXT NOT NULL, points REAL, comment TEXT NOT NULL, released JSON NOT NULL,
+    by_whom TEXT NOT NULL, given REAL NOT NULL
 );
 """
 
@@ -51,10 +60,11 @@ class Submission:
 
 @dataclass(frozen=True)
 class Check:
-    """What became of one check, or of one written answer (then `points` is None: not marked yet).
+    """What became of one check, or of one written answer.
 
-    `status` is "passed", "failed", "timed out", "crashed", "not reached", "not answered" or, for a
-    written answer, "waiting".
+    `status` is "passed", "failed", "timed out", "crashed", "not reached" or "not answered"; or
+    "waiting" for a written answer and "withheld" for a flagged one, both without points; or "by
+    hand" when a person has given the points, with a comment.
     """
 
     name: str
@@ -64,6 +74,21 @@ class Check:
     worth: float
     message: str = ""
     seconds: float = 0.0
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person has decided about a submission; of several about one check the last counts.
+
+    `points` are for the check `name`; None leaves what the marking gave. `released` are flags that
+    the person has looked at, or the status of a submission that could not be marked.
+    """
+
+    name: str = ""
+    points: float | None = None
+    comment: str = ""
+    released: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,10 +129,11 @@ class Records:
             (found,) = self.database.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path} is no record of a class: {error}.") from error
-        if may_create and found == 0:
-            self.database.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;")
-        elif found != FORMAT:
+        if found not in (0 if may_create else FORMAT, 1, FORMAT):
             raise InputError(f"{path} has the format {found}; this transferlab reads {FORMAT}.")
+        if found != FORMAT:  # a new record, or one of the format 1: it keeps everything
+            tables = (TABLES if found == 0 else "") + SINCE_1
+            self.database.executescript(f"BEGIN; {tables} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def __enter__(self) -> "Records":
         return self
@@ -182,3 +208,28 @@ class Records:
             return None
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(row[0]).items()}
         return Marking(**values | {"checks": tuple(Check(**check) for check in values["checks"])})
+
+    def add_decisions(self, decided: Iterable[tuple[Submission, Decision]]) -> None:
+        """Keep what a person has decided, all of it or nothing."""
+        rows = [
+            (s.number, d.name, d.points, d.comment, json.dumps(d.released), _user(), time.time())
+            for s, d in decided
+        ]
+        with self.database:
+            self.database.executemany("INSERT INTO points VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def decisions(self, submission: Submission) -> list[Decision]:
+        """Return what persons have decided about a submission, the oldest first."""
+        rows = self.database.execute(
+            "SELECT name, points, comment, released FROM points WHERE submission = ? "
+            "ORDER BY number",
+            (submission.number,),
+        )
+        return [Decision(*values, tuple(json.loads(released))) for *values, released in rows]
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return "?"

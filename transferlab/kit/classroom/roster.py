@@ -36,7 +36,7 @@ def read_roster(path: Path) -> list[Student]:
     Commas, semicolons and tabs are understood, quotes, a byte order mark, UTF-8, UTF-16 and what
     Excel writes on Windows. Without a column of ids, the e-mail address is the id.
     """
-    rows = _read_rows(path)
+    rows = read_rows(path)
     heading = [cell.casefold() for cell in rows[0][1]]
     places = {
         kind: heading.index(found[0])
@@ -71,7 +71,7 @@ def read_roster(path: Path) -> list[Student]:
     return list(students.values())
 
 
-def _read_rows(path: Path) -> list[tuple[int, list[str]]]:
+def read_rows(path: Path) -> list[tuple[int, list[str]]]:
     """Return number and cells of each row that is not empty."""
     try:
         content = path.read_bytes()
@@ -132,7 +132,7 @@ def find_students(students: Iterable[Student], text: str) -> list[Student]:
     for kind in ("id", "email"):
         if found := [s for s in students if _folded(getattr(s, kind)) == wanted and wanted]:
             return found
-    found = [s for s in students if _letters(text) in _spellings(s.name)]
+    found = [s for s in students if letters_of(text) in _spellings(s.name)]
     exactly = [s for s in found if _folded(s.name) == wanted]  # Unal is not Ünal, if both are here
     return exactly or found
 
@@ -141,7 +141,7 @@ def _folded(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())
 
 
-def _letters(text: str) -> str:
+def letters_of(text: str) -> str:
     """Return the letters and digits alone, small and without accents."""
     plain = unicodedata.normalize("NFKD", text.casefold())
     return "".join(letter for letter in plain if letter.isalnum())
@@ -152,4 +152,4 @@ def _spellings(name: str) -> set[str]:
     last, comma, first = name.partition(",")
     words = [first, last] if comma else name.split()
     turned = {"".join([*words[cut:], *words[:cut]]) for cut in range(len(words))}
-    return {_letters(spelling) for spelling in {name, "".join(words), *turned}} - {""}
+    return {letters_of(spelling) for spelling in {name, "".join(words), *turned}} - {""}

@@ -1,10 +1,13 @@
 """Where a class stands: a row for each student and each exercise, in the terminal and as a page."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from transferlab.kit.classroom import texts
+from transferlab.kit.classroom.decisions import decided
 from transferlab.kit.classroom.edition import Edition, about
 from transferlab.kit.classroom.marking import counting
 from transferlab.kit.classroom.records import Check, Marking, Records, Submission
@@ -14,25 +17,27 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NEEDS_A_PERSON = ("timed out", "crashed", "unreadable", "too large", "refused", "not marked")
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{chapter}</title><style>
-body {{ font-family: sans-serif; margin: 2em; max-width: 75em }}
-table {{ border-collapse: collapse; margin-bottom: 2em }}
-th, td {{ border-bottom: 1px solid #bbb; padding: .3em .8em; vertical-align: top }}
-</style></head><body><h1>{chapter}</h1><p>{summary}</p>
-<h2>Students</h2>{students}<h2>Exercises</h2>{exercises}<h2>Notes</h2>{notes}</body></html>
-"""
+CANVAS_LATE = re.compile(r"(^|/)[^_/]+_LATE_\d+_\d+_")
+QUIET = ("passed", "waiting", "by hand")  # nothing to be said about it in the table of students
 
 
 @dataclass(frozen=True)
 class Standing:
-    """Where one student stands: what they have handed in, and what became of what counts."""
+    """Where one student stands: what they have handed in, and what became of what counts.
+
+    `marking` has the points by hand in it, and withholds those that are flagged. `accepted` says
+    that a person has looked at a status such as "timed out".
+    """
 
     student: Student
     submissions: tuple[Submission, ...] = ()
     marking: Marking | None = None
+    accepted: bool = False
+
+    @property
+    def counting(self) -> Submission:
+        """The submission that counts; there must be one."""
+        return counting(list(self.submissions))
 
     @property
     def status(self) -> str:
@@ -41,14 +46,32 @@ class Standing:
         return self.marking.status if self.marking else "not marked"
 
     @property
-    def waiting(self) -> list[Check]:
-        """The written answers that wait for a person."""
-        return [c for c in self.marking.checks if c.status == "waiting"] if self.marking else []
+    def open(self) -> list[Check]:
+        """What waits for a person: written answers, and flagged checks."""
+        return [c for c in self.marking.checks if c.points is None] if self.marking else []
+
+    @property
+    def state(self) -> str:
+        """The status; of a graded submission that is not final, why: "withheld" or "waiting"."""
+        if self.status == "graded":
+            return max((check.status for check in self.open), default="graded")
+        return f"{self.status}, accepted" if self.accepted else self.status
+
+    @property
+    def points(self) -> float | None:
+        """The points, as soon as they are final; a missing submission has none, which is not 0."""
+        final = self.marking is not None and not self.needs_a_person
+        return self.marking.points if self.marking and final else None
+
+    @property
+    def late(self) -> str:
+        """Whether Canvas has called it late, in the file's name; other downloads do not tell."""
+        return "late" if self.submissions and CANVAS_LATE.search(self.counting.file) else ""
 
     @property
     def notes(self) -> list[str]:
         """What the teacher should know: the reason of the status, then what was rebuilt."""
-        found = [counting(list(self.submissions)).notes] if self.submissions else []
+        found = [self.counting.notes, (self.late,)] if self.submissions else []
         if self.marking:
             found += [(self.marking.reason,), self.marking.notes]
             found.append(tuple(f"please look: {flag}" for flag in self.marking.flags))
@@ -56,8 +79,8 @@ class Standing:
 
     @property
     def needs_a_person(self) -> bool:
-        flagged = bool(self.marking and self.marking.flags)
-        return flagged or self.status in NEEDS_A_PERSON or bool(self.waiting)
+        odd = self.status in NEEDS_A_PERSON and not self.accepted
+        return odd or bool(self.open)
 
 
 def standings(records: Records, chapter: str) -> list[Standing]:
@@ -65,8 +88,11 @@ def standings(records: Records, chapter: str) -> list[Standing]:
     handed_in, found = records.submissions(chapter), []
     for student in records.students():
         submissions = tuple(handed_in.get(student.id, ()))
-        marking = records.marking(counting(list(submissions))) if submissions else None
-        found.append(Standing(student, submissions, marking))
+        found.append(Standing(student, submissions))
+        if submissions and (marking := records.marking(counting(list(submissions)))):
+            said = records.decisions(counting(list(submissions)))
+            accepted = any(marking.status in decision.released for decision in said)
+            found[-1] = Standing(student, submissions, decided(marking, said), accepted)
     return found
 
 
@@ -77,8 +103,11 @@ def summary(found: Sequence[Standing]) -> str:
     """Return one line: how many of each status, and how many wait for a person."""
     counts = Counter(standing.status for standing in found)
     parts = [f"{count} {status}" for status, count in counts.most_common()]
-    if waiting := sum(len(standing.waiting) for standing in found):
-        parts.append(f"written answers that wait for a person: {waiting}")
+    waiting = Counter(check.status for standing in found for check in standing.open)
+    if waiting["waiting"]:
+        parts.append(f"written answers that wait for a person: {waiting['waiting']}")
+    if waiting["withheld"]:
+        parts.append(f"flagged checks whose points are withheld: {waiting['withheld']}")
     return f"{len(found)} students: {', '.join(parts)}."
 
 
@@ -87,20 +116,22 @@ def student_rows(found: Sequence[Standing]) -> list[list[str]]:
     rows = [["student", "id", "status", "points", "not passed", "notes"]]
     for one in found:
         checks = one.marking.checks if one.marking else ()
-        missed = [f"{c.name} ({c.status})" for c in checks if c.status not in ("passed", "waiting")]
+        missed = [f"{c.name} ({c.status})" for c in checks if c.status not in QUIET]
         notes = str(len(one.notes) or "")
         points, who = _points(one.marking), [one.student.name, one.student.id]
-        rows.append([*who, one.status, points, ", ".join(missed), notes])
+        state = one.state if one.accepted else one.status
+        rows.append([*who, state, points, ", ".join(missed), notes])
     return rows
 
 
 def _points(marking: Marking | None) -> str:
     if marking is None or not marking.checks:  # nothing that could have been marked
         return "–"
-    waiting = sum(check.worth for check in marking.checks if check.points is None)
-    decided = sum(check.worth for check in marking.checks) - waiting
-    text = f"{marking.points:g} of {decided:g}"
-    return f"{text}, {waiting:g} waiting" if waiting else text
+    worth: Counter[str] = Counter()
+    for check in marking.checks:
+        worth[check.status if check.points is None else ""] += check.worth
+    text = f"{marking.points:g} of {worth.pop('', 0):g}"
+    return ", ".join([text, *(f"{points:g} {status}" for status, points in worth.items())])
 
 
 def exercise_rows(found: Sequence[Standing], edition: Edition) -> list[list[str]]:
@@ -125,8 +156,8 @@ def note_rows(found: Sequence[Standing]) -> list[list[str]]:
     rows = [["student", "id", "notes"]]
     for one in found:
         if one.submissions:
-            counts = counting(list(one.submissions))
-            kept = f"{counts.file or 'nothing'}, kept as submissions/{counts.sha[:12]}….ipynb"
+            sha = one.counting.sha[:12]
+            kept = f"{one.counting.file or 'nothing'}, kept as submissions/{sha}….ipynb"
             rows.append([one.student.name, one.student.id, "\n".join([kept, *one.notes])])
     return rows
 
@@ -155,10 +186,7 @@ def page(found: Sequence[Standing], edition: Edition) -> str:
     def shown(rows: list[list[str]]) -> str:
         return html_table(rows).replace("\n", "<br>")
 
-    return PAGE.format(
-        chapter=escape(edition.chapter),
-        summary=escape(summary(found)),
-        students=shown(student_rows(found)),
-        exercises=shown(exercise_rows(found, edition)),
-        notes=shown(note_rows(found)),
-    )
+    parts = [f"<p>{escape(summary(found))}</p>", "<h2>Students</h2>", shown(student_rows(found))]
+    parts += ["<h2>Exercises</h2>", shown(exercise_rows(found, edition))]
+    parts += ["<h2>Notes</h2>", shown(note_rows(found))]
+    return texts.page(edition.chapter, "".join(parts))

@@ -15,6 +15,7 @@ import torch
 
 KINDS = "biufc"  # of numpy's types: booleans, integers, floats, complex numbers
 MOST_DIMENSIONS = 16
+SEQUENCES = {kind.__name__: kind for kind in (list, tuple, set, frozenset)}
 NEAR = {"rtol": 1e-4, "atol": 1e-6, "equal_nan": True}  # float32 has seven digits
 
 
@@ -29,7 +30,7 @@ def encode(value: object) -> Any:
         return value
     if kind is Here:
         return {"here": str(value)}
-    if kind in (list, tuple):
+    if kind in (list, tuple, set, frozenset):
         return {kind.__name__: [encode(part) for part in value]}
     if kind is dict:
         return {"dict": [[encode(key), encode(part)] for key, part in value.items()]}
@@ -59,8 +60,8 @@ def decode(coded: Any, namespace: Mapping[str, Any] | None = None) -> Any:
         return coded
     try:
         ((kind, content),) = coded.items()
-        if kind in ("list", "tuple"):
-            return {"list": list, "tuple": tuple}[kind](decode(c, namespace) for c in content)
+        if kind in SEQUENCES:
+            return SEQUENCES[kind](decode(part, namespace) for part in content)
         if kind == "dict":
             return {decode(key): decode(part, namespace) for key, part in content}
         if kind in ("tensor", "array"):
@@ -107,6 +108,11 @@ def alike(expected: object, found: object) -> bool:
             and len(expected) == len(found)
             and all(map(alike, expected, found))
         )
+    if isinstance(expected, set | frozenset):
+        try:
+            return expected == set(found)
+        except TypeError:
+            return False
     return type(expected) is type(found) and expected == found
 
 

@@ -1,0 +1,15 @@
+"""Asks for more than the target.
+
+expected: equals the target
+"""
+
+
+def cheapest(tried, target, label_price, fees):
+    def price(entry):
+        return entry["labels"] * label_price + fees[entry["start"]]
+
+    good = [entry for entry in tried if entry["low"] > target]
+    if not good:
+        return None
+    best = min(good, key=price)
+    return best["start"], best["labels"]

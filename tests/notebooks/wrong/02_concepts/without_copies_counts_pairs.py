@@ -1,0 +1,12 @@
+"""Counts pairs instead of test images.
+
+expected: count test images, not pairs
+"""
+
+import torch
+
+
+def without_copies(train, test, right):
+    differences = torch.cdist(test.flatten(1), train.flatten(1), p=torch.inf)
+    copied = (differences <= 0.05).any(dim=1)
+    return int((differences <= 0.05).sum()), 100 * right[~copied].float().mean().item()

@@ -1,0 +1,12 @@
+"""Returns a share instead of percent.
+
+expected: Expected are percent
+"""
+
+import torch
+
+
+def without_copies(train, test, right):
+    differences = torch.cdist(test.flatten(1), train.flatten(1), p=torch.inf)
+    copied = (differences <= 0.05).any(dim=1)
+    return int(copied.sum()), right[~copied].float().mean().item()

@@ -1,0 +1,12 @@
+"""Stores the whole network for each task.
+
+expected: count what is shared once
+"""
+
+
+def best_that_fits(methods, network, tasks, megabytes):
+    def size(method):
+        return 4 * (tasks * network) / 1e6
+
+    fitting = [name for name in methods if size(methods[name]) <= megabytes]
+    return max(fitting, key=lambda name: methods[name]["accuracy"], default=None)
