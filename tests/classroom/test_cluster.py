@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,25 +16,37 @@ from transferlab.kit.classroom.collect import collect
 from transferlab.kit.classroom.marking import counting, job, mark_class
 from transferlab.kit.classroom.records import Records
 
-distributed = pytest.importorskip("distributed", reason="distributed is not installed")
-dask = pytest.importorskip("dask")
+pytest.importorskip("distributed", reason="distributed is not installed")
+
+
+CLUSTER = """
+import sys
+import dask, distributed
+
+if __name__ == "__main__":
+    dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with distributed.LocalCluster(host="127.0.0.1", **options) as made:
+        print(made.scheduler_address, flush=True)
+        sys.stdin.read()  # until the tests have ended
+"""
 
 
 @pytest.fixture(scope="module")
-def scheduler() -> Iterator[str]:
-    """The address of a cluster of two processes on this machine."""
-    here = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        [str(Path(__file__).parent), here]
-    )  # for `toy_class`
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
-        ) as made,
-    ):
-        yield made.scheduler_address
-    os.environ["PYTHONPATH"] = here
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a cluster of two processes on this machine, which knows `toy_class`."""
+    script = tmp_path_factory.mktemp("cluster") / "cluster.py"
+    script.write_text(CLUSTER)
+    path = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+    ) as process:
+        yield process.stdout.readline().strip()
+        process.stdin.close()
 
 
 @pytest.fixture
@@ -110,7 +124,7 @@ def test_an_address_that_is_open_or_wrong_is_refused(
 
 
 def test_without_dask_a_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "distributed", None)
+    monkeypatch.setitem(sys.modules, "distributed", None)
     needed = pytest.raises(InputError, match="pip install distributed")
     with needed, cluster.workers(1, "tcp://127.0.0.1:8786"):
         pass
