@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import sqlite3
+from pathlib import Path
 
 import pytest
 from toy_class import CHAPTER, content, named
@@ -216,3 +217,24 @@ def test_the_commands_accept_and_points(house, command, solved):
     ):
         code, _, errors = command(*arguments)
         assert code == 2 and says in errors, errors
+
+
+def test_an_answer_that_lacks_its_helper_waits_for_a_person(house, command, solved):
+    """It fails, as the helper is left out; that is no 0 before somebody has looked."""
+    named(solved, "double")["source"] = "def double(n):\n    return twice(n)"
+    own = {**solved["cells"][1], "source": "def twice(n):\n    return 2 * n", "id": "own"}
+    solved["cells"].insert(2, own)
+    (house / "in/s1").mkdir(parents=True)
+    (house / "in/s1/exercises.ipynb").write_bytes(content(solved))
+    command("init", "physics", "--roster", "roster.csv")
+    command("collect", CHAPTER, "in")
+    command("mark", CHAPTER)
+    command("points", CHAPTER, "s1", "why", "1")
+    code, out, _ = command("status", CHAPTER)
+    assert code == 1 and "which was left out, please look: 1" in out
+    code, _, errors = command("export", CHAPTER, "--to", "grades.csv", "--final")
+    assert code == 2 and "please look" in errors and not Path("grades.csv").exists()
+    command("points", CHAPTER, "s1", "double_check", "2")
+    out = command("accept", CHAPTER, "s1")[1]
+    assert "accepted: double: uses what a cell" in out
+    assert command("export", CHAPTER, "--to", "grades.csv", "--final")[0] == 0

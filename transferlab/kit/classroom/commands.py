@@ -303,6 +303,9 @@ def accept(chapter: Chapter, student: Who, folder: Class = Path()) -> None:
         if looked_at:
             records.add_decisions([(submission, Decision(released=tuple(looked_at)))])
     print("\n".join(f"accepted: {flag}" for flag in looked_at) or "There is nothing to accept.")
+    for check in marking.checks:
+        if looked_at and check.status not in ("passed", "waiting"):
+            print(f"{check.name} stays at 0 of {check.worth:g} ({check.status}); see `points`.")
 
 
 @commands.command()
@@ -363,7 +366,8 @@ def export(
     """Write the grades as a table, or fill them into the file that your platform has exported.
 
     Moodle: "Download grading worksheet", or the export of the gradebook; Canvas: "Export entire
-    gradebook". Only cells with a new grade change; upload the file as it is. Who is missing, or not
+    gradebook". The file is changed in place, so keep a copy; only cells with a new grade change;
+    upload it as it is. Who is missing, or not
     marked, or waits for you, has no grade: that is not a 0. The status in the table says why.
 
     \b
@@ -416,7 +420,8 @@ def similar(
     """Show pairs of students whose answers are alike: a reason to look, and never a proof.
 
     Names, comments and layout do not count; nor does what was handed out, or what more than a tenth
-    of the class has written. Short exercises have few solutions: honest answers can be alike.
+    of the class (and at least two) has written; so of a small class, what three have alike does not
+    show. Short exercises have few solutions: honest answers can be alike.
 
     \b
     Example:

@@ -21,6 +21,7 @@ from transferlab.kit.notebooks import KERNEL, has_tag, source_of
 
 MOST_BRACKETS = 500_000  # lists and tables; 20 MB of empty lists would need 1 GB of memory
 Task = dict[str, Any]
+OWN_CELL = "uses what a cell of the student's own defines"  # and that cell is left out
 DEFINED = re.compile(r"^(?:def|class)\s+(\w+)", re.MULTILINE)
 MARKED_WITH = '\nprofile, device = "smoke", "cpu"'  # checks need no more, on any machine
 SCRIPT = (b"application/javascript", b"<script")
@@ -277,4 +278,4 @@ def _needed(own: list[Theirs], answers: dict[str, list[Theirs]]) -> Iterator[str
     for answer, cells in answers.items():
         used = {word for cell in cells for word in re.findall(r"\w+", cell.source)}
         if names := ", ".join(plain(name, 40) for name in sorted(defined & used)[:5]):
-            yield f"{answer}: uses what a cell of the student's own defines: {names}"
+            yield f"{answer}: {OWN_CELL}: {names}"

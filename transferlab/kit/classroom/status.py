@@ -10,6 +10,7 @@ from transferlab.kit.classroom import texts
 from transferlab.kit.classroom.decisions import decided
 from transferlab.kit.classroom.edition import Edition, about
 from transferlab.kit.classroom.marking import counting
+from transferlab.kit.classroom.rebuild import OWN_CELL
 from transferlab.kit.classroom.records import Check, Marking, Records, Submission
 from transferlab.kit.classroom.roster import Student
 
@@ -51,8 +52,15 @@ class Standing:
         return [c for c in self.marking.checks if c.points is None] if self.marking else []
 
     @property
+    def lacks_a_cell(self) -> bool:
+        """Whether an answer uses a cell that was left out, and nobody has looked at that yet."""
+        return bool(self.marking and any(OWN_CELL in flag for flag in self.marking.flags))
+
+    @property
     def state(self) -> str:
-        """The status; of a graded submission that is not final, why: "withheld" or "waiting"."""
+        """The status; of a graded submission that is not final, why, such as "waiting"."""
+        if self.status == "graded" and self.lacks_a_cell:
+            return "please look"
         if self.status == "graded":
             return max((check.status for check in self.open), default="graded")
         return f"{self.status}, accepted" if self.accepted else self.status
@@ -80,7 +88,7 @@ class Standing:
     @property
     def needs_a_person(self) -> bool:
         odd = self.status in NEEDS_A_PERSON and not self.accepted
-        return odd or bool(self.open)
+        return odd or bool(self.open) or self.lacks_a_cell
 
 
 def standings(records: Records, chapter: str) -> list[Standing]:
@@ -108,6 +116,8 @@ def summary(found: Sequence[Standing]) -> str:
         parts.append(f"written answers that wait for a person: {waiting['waiting']}")
     if waiting["withheld"]:
         parts.append(f"flagged checks whose points are withheld: {waiting['withheld']}")
+    if lacking := sum(standing.lacks_a_cell for standing in found):
+        parts.append(f"answers that use a cell which was left out, please look: {lacking}")
     return f"{len(found)} students: {', '.join(parts)}."
 
 
@@ -119,7 +129,7 @@ def student_rows(found: Sequence[Standing]) -> list[list[str]]:
         missed = [f"{c.name} ({c.status})" for c in checks if c.status not in QUIET]
         notes = str(len(one.notes) or "")
         points, who = _points(one.marking), [one.student.name, one.student.id]
-        state = one.state if one.accepted else one.status
+        state = one.state if one.accepted or one.lacks_a_cell else one.status
         rows.append([*who, state, points, ", ".join(missed), notes])
     return rows
 
