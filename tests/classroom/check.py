@@ -327,10 +327,13 @@ def main(line: list[str] | None = None) -> int:
         ["killed (kill -9), then run again", f"{asked.kills} times", "20"],
         ["lost", str(len(deserved) - len(handed_in)), "0"],
         ["marked twice", str(twice - len(deserved)), "0"],
-        ["tests of attacks and clumsiness", f"{outcomes['holds']} hold", "60 kinds or more"],
-        ["that fail", str(outcomes["failure"] + outcomes["error"]), "0"],
-        ["that could not be tried here", str(outcomes["skipped"]), "0"],
     ]
+    if rows:
+        table += [
+            ["tests of attacks and clumsiness", f"{outcomes['holds']} hold", "60 kinds or more"],
+            ["that fail", str(outcomes["failure"] + outcomes["error"]), "0"],
+            ["that could not be tried here", str(outcomes["skipped"]), "0"],
+        ]
     print(text_table(table))
     print("\n".join(f"marked wrongly: {who}" for who in wrong))
     report = ROOT / "build" / "classroom.md"
