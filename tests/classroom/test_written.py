@@ -237,4 +237,5 @@ def test_an_answer_that_lacks_its_helper_waits_for_a_person(house, command, solv
     command("points", CHAPTER, "s1", "double_check", "2")
     out = command("accept", CHAPTER, "s1")[1]
     assert "accepted: double: uses what a cell" in out
+    assert "stays at 0" not in out  # it has points by hand
     assert command("export", CHAPTER, "--to", "grades.csv", "--final")[0] == 0

@@ -80,11 +80,9 @@ def _vectors(dataset: Dataset) -> Tensor:
     if isinstance(dataset, Subset):
         return _vectors(dataset.dataset)[torch.as_tensor(dataset.indices)]
     if isinstance(dataset, ImageFiles):
-        from torchvision.transforms.functional import (
-            pil_to_tensor,
-        )  # here: it takes as long as torch
+        from torchvision.transforms import functional as V  # here: it takes as long as torch
 
-        files = (pil_to_tensor(read_image(file, at_least=4 * SIDE)) for file in dataset.files)
+        files = (V.pil_to_tensor(read_image(file, at_least=4 * SIDE)) for file in dataset.files)
         return torch.cat([_thumbnails(picture[None]) for picture in files])
     if not isinstance(dataset, MemoryDataset):
         raise InputError(

@@ -56,13 +56,12 @@ class ImageFiles(Dataset):
         return len(self.files)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        from torchvision.transforms.functional import (
-            pil_to_tensor,
-        )  # here: it takes as long as torch
-
         picture = read_image(self.files[index])
-        x = pil_to_tensor(picture) if self.transform is None else self.transform(picture)
-        return x, self.targets[index]
+        if self.transform is not None:
+            return self.transform(picture), self.targets[index]
+        from torchvision.transforms import functional as V  # here: it takes as long as torch
+
+        return V.pil_to_tensor(picture), self.targets[index]
 
     def __repr__(self) -> str:
         return f"{self.name}: {len(self):,} images in files, {len(self.classes)} classes"

@@ -106,7 +106,7 @@ def _drops(module: nn.Module) -> bool:
     """
     if isinstance(module, nn.MultiheadAttention | nn.RNNBase):
         return module.dropout > 0
-    # by name, for torchvision (the first) and timm take long to import
+    # torchvision's and timm's, by name: both take long to import
     named = type(module).__name__ in ("StochasticDepth", "DropPath")
     return named or isinstance(module, _DropoutNd)
 

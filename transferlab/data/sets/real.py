@@ -84,9 +84,9 @@ def _mnist_from_gz(folder: Path, part: str) -> MemoryDataset:
 
 
 def _from_torchvision(name: str, part: str) -> MemoryDataset:
-    class_name, inside = TORCHVISION_SETS[name]
     from torchvision import datasets  # here: it takes as long as torch
 
+    class_name, inside = TORCHVISION_SETS[name]
     make = getattr(datasets, class_name)
     root = torchvision_folder()
     try:

@@ -292,9 +292,9 @@ def accept(chapter: Chapter, student: Who, folder: Class = Path()) -> None:
     Example:
       transferlab class accept 02_concepts s001
     """
-    from transferlab.kit.classroom.decisions import open_flags
+    from transferlab.kit.classroom.decisions import decided, open_flags
     from transferlab.kit.classroom.records import Decision
-    from transferlab.kit.classroom.status import NEEDS_A_PERSON
+    from transferlab.kit.classroom.status import NEEDS_A_PERSON, QUIET
 
     with _open_class(folder) as records:
         submission, marking = _marked(records, chapter, student)
@@ -302,9 +302,10 @@ def accept(chapter: Chapter, student: Who, folder: Class = Path()) -> None:
         looked_at += [marking.status] if marking.status in NEEDS_A_PERSON else []
         if looked_at:
             records.add_decisions([(submission, Decision(released=tuple(looked_at)))])
+        checks = decided(marking, records.decisions(submission)).checks
     print("\n".join(f"accepted: {flag}" for flag in looked_at) or "There is nothing to accept.")
-    for check in marking.checks:
-        if looked_at and check.status not in ("passed", "waiting"):
+    for check in checks if looked_at else ():
+        if check.status not in QUIET:
             print(f"{check.name} stays at 0 of {check.worth:g} ({check.status}); see `points`.")
 
 
@@ -366,9 +367,9 @@ def export(
     """Write the grades as a table, or fill them into the file that your platform has exported.
 
     Moodle: "Download grading worksheet", or the export of the gradebook; Canvas: "Export entire
-    gradebook". The file is changed in place, so keep a copy; only cells with a new grade change;
-    upload it as it is. Who is missing, or not
-    marked, or waits for you, has no grade: that is not a 0. The status in the table says why.
+    gradebook". The file is changed in place, so keep a copy; only cells with a new grade change.
+    Upload it as it is. Who is missing, or not marked, or waits for you, has no grade: that is not a
+    0. The status in the table says why.
 
     \b
     Examples:

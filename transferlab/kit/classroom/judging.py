@@ -79,6 +79,10 @@ class Reference:
         """Return the inputs as the sandbox takes them."""
         return {name: [values.encode(inputs) for inputs in cases] for name, cases in drawn.items()}
 
+    def fresh(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the inputs anew, as the sandbox gets them: an answer may change its inputs."""
+        return values.decode(values.encode(arguments), self.solved)
+
     def fault(self, name: str, cases: Cases, coded: list[Any]) -> str:
         """Return what is wrong with the values that came back; an empty text when nothing is.
 
@@ -104,8 +108,7 @@ class Reference:
 
     def _wrong(self, name: str, arguments: tuple[Any, ...], found: Any) -> str:
         with self.lock:
-            # anew for each use: a solved answer may change what it is given
-            fresh = values.decode(values.encode(arguments), self.solved)
+            fresh = self.fresh(arguments)
             holds = getattr(self.part, f"check_{name}", None)
             if holds is None:
                 expected = self.solved[name](*fresh)
@@ -125,10 +128,8 @@ def check_part(edition: Edition) -> None:
     """Raise when the solved edition does not pass its own judge part."""
     reference = Reference(edition)
     for name, cases in reference.draw("").items():
-        coded = []
-        for arguments in cases:
-            fresh = values.decode(values.encode(arguments), reference.solved)
-            coded.append({"value": values.encode(reference.solved[name](*fresh))})
+        found = [reference.solved[name](*reference.fresh(arguments)) for arguments in cases]
+        coded = [{"value": values.encode(value)} for value in found]
         if not cases or (fault := reference.fault(name, cases, coded)):
             said = fault if cases else "it draws no inputs."
             raise InputError(f"{edition.chapter}/judge.py, {name}: {said}")

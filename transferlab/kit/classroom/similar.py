@@ -20,10 +20,8 @@ from transferlab.kit.classroom.records import Records
 from transferlab.kit.classroom.roster import Student
 from transferlab.kit.notebooks import source_of
 
-LENGTH, WINDOW = (
-    20,
-    4,
-)  # characters of a fingerprint (names count as one), and of how many one stays
+LENGTH = 20  # characters of a fingerprint; a name counts as one
+WINDOW = 4  # of so many fingerprints in a row one stays
 MANY = 0.1  # what a larger share of the class has written is nobody's own
 LONGEST = 20_000  # characters of an answer that are looked at
 FEWEST = 5  # fingerprints of one's own; a shorter answer can only be like others

@@ -30,7 +30,7 @@ def encode(value: object) -> Any:
         return value
     if kind is Here:
         return {"here": str(value)}
-    if kind in (list, tuple, set, frozenset):
+    if kind in SEQUENCES.values():
         return {kind.__name__: [encode(part) for part in value]}
     if kind is dict:
         return {"dict": [[encode(key), encode(part)] for key, part in value.items()]}
