@@ -1,31 +1,18 @@
 """What a student touches, in JupyterLab and a real browser: sliders, the pad, a bet."""
 
 import io
-import json
-import os
-import secrets
-import shutil
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import nbformat
 import pytest
+from browsing import CHROMIUM, NO_CHROMIUM, browser, jupyterlab
 from nbformat import v4
 from PIL import Image
 
 pytest.importorskip("anywidget", reason="needs anywidget, of the extra notebook")
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, of the extra test")
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 sync_api.expect.set_options(timeout=20_000)  # milliseconds
 expect = sync_api.expect
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
 CELLS = [
     """import torch
 from transferlab import lesson, plots
@@ -53,58 +40,25 @@ claims.show()""",
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab that shows the notebook, with nothing of this user's settings."""
+    """The address of a JupyterLab that shows the notebook."""
     folder = tmp_path / "course"
     folder.mkdir()
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     notebook = v4.new_notebook(cells=[v4.new_code_cell(source) for source in CELLS])
     notebook.metadata["kernelspec"] = kernel
     nbformat.write(notebook, folder / "toy.ipynb")
-    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    environment = {**os.environ, **{name: str(tmp_path / name) for name in names}}
-    environment |= {"JUPYTER_PREFER_ENV_PATH": "1", "OMP_NUM_THREADS": "1"}
-    environment.pop("TRANSFERLAB_PROFILE", None)
-    token = secrets.token_hex(16)
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"]
-    command += ["--ServerApp.ip=127.0.0.1", "--ServerApp.port=0", f"--ServerApp.root_dir={folder}"]
-    command += [f"--IdentityProvider.token={token}"]
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
-    log = tmp_path / "log.txt"
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
-    try:
-        port = port_of(server, tmp_path / "JUPYTER_RUNTIME_DIR", log)
-        yield f"http://127.0.0.1:{port}/doc/tree/toy.ipynb?token={token}"
-    finally:
-        server.terminate()  # it ends its kernels
-        server.wait(30)
-
-
-def port_of(server: subprocess.Popen, runtime: Path, log: Path) -> int:
-    """Return the port that the server has chosen, as soon as it listens."""
-    for _ in range(600):
-        for file in runtime.glob("jpserver-*.json"):
-            try:
-                return json.loads(file.read_text())["port"]
-            except ValueError:
-                pass  # it is being written
-        assert server.poll() is None, log.read_text()
-        time.sleep(0.1)
-    raise AssertionError(f"JupyterLab did not start: {log.read_text()}")
+    with jupyterlab(folder, tmp_path / "settings") as (address, token):
+        yield f"{address}/doc/tree/toy.ipynb?token={token}"
 
 
 @pytest.fixture
 def page():
     """A page in a browser that has a mouse and a touch screen."""
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1100, "height": 2000}, has_touch=True)
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
+    with browser() as opened:
+        yield opened.new_page(viewport={"width": 1100, "height": 2000}, has_touch=True)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason=f"needs a browser; found none of {', '.join(NAMES)}")
+@pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
 def test_a_student_touches_everything(lab, page):
     errors = []
 

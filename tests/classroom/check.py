@@ -27,8 +27,8 @@ from typing import Any
 import psutil
 
 from transferlab.files import text_table
+from transferlab.kit.classroom.deadlines import counted
 from transferlab.kit.classroom.edition import Edition, about, read_edition
-from transferlab.kit.classroom.marking import counting
 from transferlab.kit.classroom.records import Records
 from transferlab.kit.notebooks import read_json, source_of
 
@@ -244,7 +244,7 @@ def hand_in(school: Path, number: int, edition: Edition) -> dict[str, tuple[str,
 
 def is_right(records: Records, student: str, loses: Loses) -> bool:
     """Return whether a student has got the points and the sentences that they deserve."""
-    marking = records.marking(counting(records.submissions(CHAPTER)[student]))
+    marking = records.marking(counted(records, CHAPTER)[student].submission)
     if marking is None:
         return False
     if marking.status == "unreadable":

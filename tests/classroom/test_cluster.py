@@ -7,14 +7,19 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat import v4
 from toy_class import CHAPTER, STUDENTS, Here, Limits, content, named
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom import cluster
 from transferlab.kit.classroom.collect import collect
-from transferlab.kit.classroom.marking import counting, job, mark_class
+from transferlab.kit.classroom.deadlines import counted
+from transferlab.kit.classroom.marking import job, mark_class
 from transferlab.kit.classroom.records import Records
+from transferlab.kit.lessons import find_lessons
+from transferlab.kit.remote import run_on_cluster
 
 pytest.importorskip("distributed", reason="distributed is not installed")
 
@@ -66,7 +71,7 @@ def handed_in(records: Records, edition, solved, tmp_path) -> Records:
 def outcome(records: Records) -> dict[str, tuple]:
     found = {}
     for student in STUDENTS:
-        marking = records.marking(counting(records.submissions(CHAPTER)[student.id]))
+        marking = records.marking(counted(records, CHAPTER)[student.id].submission)
         checks = [(c.name, c.status, c.points, c.message) for c in marking.checks]
         found[student.id] = marking.status, marking.reason, checks
     return found
@@ -128,3 +133,39 @@ def test_without_dask_a_sentence_says_what_to_install(monkeypatch: pytest.Monkey
     needed = pytest.raises(InputError, match="pip install distributed")
     with needed, cluster.workers(1, "tcp://127.0.0.1:8786"):
         pass
+
+
+def write_lesson(course: Path, name: str, source: str) -> None:
+    """Write a lesson that reads a table beside it."""
+    parameters = v4.new_code_cell(
+        'profile, device, seed = "class", "cpu", 0', metadata={"tags": ["parameters"]}
+    )
+    cells = [v4.new_markdown_cell(f"# {name}\n[table](table.csv)"), parameters]
+    path = course / "01_a" / f"{name}.ipynb"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(v4.new_notebook(cells=[*cells, v4.new_code_cell(source)]), path)
+    path.with_name("table.csv").write_text("id\n7\n")
+
+
+def test_lessons_run_on_a_cluster_and_a_lost_worker_stops_no_other(
+    scheduler: str, tmp_path: Path
+) -> None:
+    course, build = tmp_path / "course", tmp_path / "build"
+    write_lesson(course, "01_good", "print(profile, seed, 6 * 7)")
+    write_lesson(course, "02_bad", "1 / 0")
+    lost = "import os, psutil, signal\nfor p in psutil.Process().parents():\n"
+    lost += (
+        "    if 'spawn_main' in ' '.join(p.cmdline()):\n        os.kill(p.pid, signal.SIGKILL)\n"
+    )
+    write_lesson(course, "03_lost", lost + "        break")
+    lessons = find_lessons(course)
+    results = run_on_cluster(scheduler, lessons, "smoke", "cpu", {"seed": 3}, build, {})
+    assert [result.status for result in results] == ["ok", "failed", "failed"]
+    good, bad, gone = results
+    assert "smoke 3 42" in good.notebook.read_text() and good.seconds > 0 and good.peak_mib > 10
+    assert good.notebook == build / "smoke/01_a/01_good.ipynb"
+    assert "ZeroDivisionError" in bad.error
+    assert gone.error.startswith("its worker did not finish it: ")
+    assert "01_good" in (build / "smoke/report.html").read_text()
+    with pytest.raises(InputError, match="has no parameter 'speed'"):
+        run_on_cluster(scheduler, lessons, "smoke", "cpu", {"speed": 1}, build, {})

@@ -10,7 +10,7 @@ from toy_class import CHAPTER, content
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom.collect import collect
-from transferlab.kit.classroom.marking import counting
+from transferlab.kit.classroom.deadlines import counted
 from transferlab.kit.classroom.records import Records
 from transferlab.kit.classroom.roster import Student
 
@@ -41,7 +41,7 @@ def packed_as(path: Path, files) -> Path:
 
 
 def current(records: Records, student: str = "s1"):
-    return counting(records.submissions(CHAPTER)[student])
+    return counted(records, CHAPTER)[student].submission
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_collecting_again_changes_nothing_and_a_resubmission_is_kept_beside(reco
     assert (later.new, len(later.resubmitted)) == ([], 1)
     kept = records.submissions(CHAPTER)["s1"]
     assert [records.file_of(one.sha).read_bytes() for one in kept] == [NOTEBOOK, NOTEBOOK + b" "]
-    assert counting(kept) == kept[-1]
+    assert counted(records, CHAPTER)["s1"].submission == kept[-1]
 
 
 def test_a_dry_run_writes_nothing(records, tmp_path):

@@ -5,7 +5,18 @@ import zipfile
 import pytest
 from toy_class import CHAPTER, content, named
 
-ALL = ["init", "collect", "mark", "status", "written", "points", "accept", "feedback", "export"]
+ALL = [
+    "init",
+    "release",
+    "collect",
+    "mark",
+    "status",
+    "written",
+    "points",
+    "accept",
+    "feedback",
+    "export",
+]
 
 
 def test_a_first_class(house, command, solved, released):

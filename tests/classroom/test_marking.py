@@ -12,8 +12,9 @@ from toy_class import CHAPTER, STUDENTS, Answering, Ended, Here, Limits, content
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom.collect import collect
+from transferlab.kit.classroom.deadlines import candidates, counted
 from transferlab.kit.classroom.edition import Edition
-from transferlab.kit.classroom.marking import counting, mark_class, marking_key
+from transferlab.kit.classroom.marking import mark_class, marking_key
 from transferlab.kit.classroom.records import Check, Marking, Records
 from transferlab.kit.classroom.roster import Student
 
@@ -32,7 +33,7 @@ def hand_in(records: Records, edition: Edition, folder, **files: bytes) -> None:
 
 
 def marking_of(records: Records, student: str) -> Marking | None:
-    return records.marking(counting(records.submissions(CHAPTER)[student]))
+    return records.marking(counted(records, CHAPTER)[student].submission)
 
 
 def count(records: Records, table: str) -> int:
@@ -58,7 +59,7 @@ def test_a_bad_submission_stops_nobody(records, edition, solved, tmp_path):
 
 def test_a_marking_comes_back_as_it_was_written(records, edition, solved, tmp_path):
     hand_in(records, edition, tmp_path / "in", s1=content(solved))
-    submission = counting(records.submissions(CHAPTER)["s1"])
+    submission = counted(records, CHAPTER)["s1"].submission
     checks = (
         Check("a", "b", "failed", 0.0, 2.0, "why", 0.5),
         Check("c", "d", "waiting", None, 1.0),
@@ -129,7 +130,7 @@ def test_kill_9_at_20_moments(edition, solved, tmp_path):
         records.add_students(students)
         files = {student.id: content(solved) + b" " * n for n, student in enumerate(students)}
         hand_in(records, edition, tmp_path / "in", **files)
-        marking_key(counting(records.submissions(CHAPTER)["s1"]), edition)  # kept for the children
+        marking_key(counted(records, CHAPTER)["s1"].submission, edition)  # kept for the children
     moments, kept = random.Random(0), [0]
     while len(kept) <= 20:
         child = os.fork()
@@ -157,10 +158,10 @@ def test_kill_9_at_20_moments(edition, solved, tmp_path):
 def test_the_key_depends_on_submission_and_source(records, edition, solved, tmp_path):
     files = {"s1": content(solved), "s2": content(solved), "s3": content(solved) + b" "}
     hand_in(records, edition, tmp_path / "in", **files)
-    keys = [marking_key(counting(s), edition) for s in records.submissions(CHAPTER).values()]
+    keys = [marking_key(s, edition) for s in candidates(records, CHAPTER)]
     assert keys[0] == keys[1] != keys[2]
     other = dataclasses.replace(edition, solved=edition.solved[:-1])
-    assert marking_key(counting(records.submissions(CHAPTER)["s1"]), other) != keys[0]
+    assert marking_key(counted(records, CHAPTER)["s1"].submission, other) != keys[0]
 
 
 def test_an_older_student_is_kept_when_the_roster_grows(records):

@@ -168,10 +168,15 @@ def test_a_flag_that_is_new_withholds_again():
     assert refused.checks[0].points == 0.0
 
 
-def test_an_older_record_keeps_everything(solved, records, marked):
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_record_keeps_everything(version, solved, records, marked):
     marked(s1=solved)
     before = records.submissions(CHAPTER), standings(records, CHAPTER)
-    records.database.executescript("DROP TABLE points; PRAGMA user_version = 1;")
+    records.database.executescript(
+        "DROP TABLE settings; ALTER TABLE submissions DROP COLUMN handed_in; "
+        + "DROP TABLE points; " * (version == 1)
+        + f"PRAGMA user_version = {version};"
+    )
     (folder,) = [records.folder]
     records.database.close()
     with Records(folder) as opened:

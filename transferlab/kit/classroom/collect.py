@@ -3,9 +3,10 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from transferlab.errors import InputError
 from transferlab.files import written_whole
@@ -17,7 +18,7 @@ from transferlab.kit.classroom.sources import LARGEST, Entry, opened, plain, rea
 # Moodle: "Mara Ünal_12345_assignsubmission_file_/exercises.ipynb", the number the assignment's.
 MOODLE = re.compile(r"(?P<who>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?", re.DOTALL)
 # Canvas: "unalmara_LATE_12345_67890_exercises-1.ipynb"; 12345 is the student's id in Canvas.
-CANVAS = re.compile(r"(?P<who>[^_]+)(?:_LATE)?_(?P<number>\d+)_\d+_.+", re.DOTALL | re.IGNORECASE)
+CANVAS = re.compile(r"(?P<who>[^_]+)(?P<late>_LATE)?_(?P<number>\d+)_\d+_", re.IGNORECASE)
 COPY = re.compile(
     r"(?: \((\d{1,3})\)|-(\d{1,3}))?$"
 )  # "exercises (1)", "exercises-1": later copies
@@ -40,7 +41,13 @@ class Collected:
 
 
 def collect(
-    records: Records, chapter: str, source: Path, grade_ids: Sequence[str], *, dry_run: bool = False
+    records: Records,
+    chapter: str,
+    source: Path,
+    grade_ids: Sequence[str],
+    times: Mapping[str, float] = MappingProxyType({}),
+    *,
+    dry_run: bool = False,
 ) -> Collected:
     """Take over what students have handed in; what is known already stays as it is.
 
@@ -50,13 +57,16 @@ def collect(
 
     Args:
         grade_ids: the names of the chapter's cells; they tell its notebook from other files.
+        times: when students have handed in what counts in this source, by id.
         dry_run: write nothing, only tell what would happen.
     """
     done, students, before = Collected(), records.students(), records.submissions(chapter)
     for student, entries in _by_student(read_source(source), students, done):
         earlier = before.setdefault(student.id, [])
         known = {submission.sha for submission in earlier}
-        for submission, content in _choose(student, entries, grade_ids):
+        chosen = _choose(student, entries, grade_ids)
+        newest = replace(chosen[-1][0], handed_in=times.get(student.id))
+        for submission, content in [*chosen[:-1], (newest, chosen[-1][1])]:
             who = f"{student.name}: {submission.file}"
             done.notes += [f"{student.name}: {note}" for note in submission.notes]
             if submission.status != "collected":
@@ -118,7 +128,7 @@ def _owner(entry: Entry) -> Owner:
     first = entry.path[0]
     if moodle := MOODLE.match(first):
         return moodle["who"], moodle["number"], "Moodle"
-    if canvas := CANVAS.fullmatch(first):
+    if canvas := CANVAS.match(first):
         return canvas["who"], canvas["number"], "Canvas"
     return (first if len(entry.path) > 1 else first[: len(first) - len(entry.suffix)],)
 

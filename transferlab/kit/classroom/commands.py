@@ -37,6 +37,9 @@ Solutions = Annotated[Path, typer.Option(help="The folder with the solved exerci
 def init(
     name: Annotated[str, typer.Argument(help="The class's folder; it is made if need be.")],
     roster: Annotated[Path, typer.Option(help="A CSV file: id, name, e-mail; one row a student.")],
+    late_days: Annotated[
+        int | None, typer.Option(min=0, help="Days that each student may be late, in all [0].")
+    ] = None,
 ) -> None:
     """Make the folder of a class from its roster, or add new students to it.
 
@@ -45,9 +48,11 @@ def init(
     participants or of Canvas' gradebook. Students who are no longer in it stay in the record.
 
     \b
-    Example:
+    Examples:
       transferlab class init physics-24 --roster roster.csv
+      transferlab class init physics-24 --roster roster.csv --late-days 3
     """
+    from transferlab.kit.classroom.deadlines import LATE_DAYS
     from transferlab.kit.classroom.records import Records
     from transferlab.kit.classroom.roster import read_roster
 
@@ -58,14 +63,68 @@ def init(
     (folder / ".gitignore").write_text("*\n")
     with Records(folder, may_create=True) as records:
         new = records.add_students(students)
+        if late_days is not None:
+            records.set(LATE_DAYS, {"days": late_days})
         print(f"{folder}: {len(records.students())} students, {new} of them new, such as")
         print("\n".join(f"  {s.name} · {s.id} · {s.email}" for s in students[:3]))
+
+
+@commands.command()
+def release(
+    chapter: Chapter,
+    due: Annotated[
+        str | None, typer.Option(help="Such as 2026-12-01T23:59, in this machine's time.")
+    ] = None,
+    grace: Annotated[
+        float | None, typer.Option(min=0, help="Minutes after it that are not late [0].")
+    ] = None,
+    counts: Annotated[
+        str | None, typer.Option(help="Which submission counts: last or best [last].")
+    ] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The students' zip file, else in the class's folder.")
+    ] = None,
+    folder: Class = Path(),
+    course: Course = Path("course"),
+    solutions: Solutions = Path("solutions"),
+) -> None:
+    """Pack a chapter for the students, and say until when it is to be handed in.
+
+    A student has late days, see `init`: each day that was begun after the due date uses up one.
+    What comes later still gives no points until you `accept` it; what was handed in before counts
+    instead, if there is something. Call it again to change the date: nothing is lost.
+
+    \b
+    Examples:
+      transferlab class release 02_concepts --due 2026-12-01
+      transferlab class release 02_concepts --due 2026-12-01T18:00 --grace 15 --counts best
+    """
+    from dataclasses import replace
+
+    from transferlab.kit.classroom.deadlines import read_time, rules_of, set_rules
+    from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.export import worth_of
+    from transferlab.kit.classroom.release import write_bundle
+
+    with _open_class(folder) as records:
+        edition, rules = read_edition(course, solutions, chapter), rules_of(records, chapter)
+        given = {"due": read_time(due) if due else None, "grace": grace, "counts": counts}
+        rules = replace(rules, **{n: value for n, value in given.items() if value is not None})
+        to = to or records.folder / f"{chapter}.zip"
+        write_bundle([chapter], to, course, solutions)
+        set_rules(records, chapter, rules)
+    print(f"For the students: {to}\nFor the platform: an upload of exercises.ipynb,")
+    print(f"{worth_of(edition):g} points, {rules}.")
 
 
 @commands.command()
 def collect(
     chapter: Chapter,
     source: Annotated[Path, typer.Argument(help="A folder, or a zip file from Moodle or Canvas.")],
+    times: Annotated[
+        Path | None,
+        typer.Option(help="A CSV file that says who handed in when: Moodle's grading worksheet."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     folder: Class = Path(),
     course: Course = Path("course"),
@@ -79,19 +138,23 @@ def collect(
     paths that lead elsewhere and more than 20 MB are refused, and listed.
 
     Collect as often as you like: what is known stays, a resubmission is kept beside the older one,
-    and the newest counts.
+    and the newest counts, or the best: see `release`. With a due date, name a table of times, or
+    collect once when it has passed: what is new after that is listed as "time not known".
 
     \b
     Examples:
       transferlab class collect 02_concepts downloads.zip --dry-run
       transferlab class collect 02_concepts downloads.zip
+      transferlab class collect 02_concepts downloads.zip --times worksheet.csv
     """
     from transferlab.kit.classroom.collect import collect as take_over
+    from transferlab.kit.classroom.deadlines import read_times
     from transferlab.kit.classroom.edition import read_edition
 
     with _open_class(folder) as records:
         edition = read_edition(course, solutions, chapter)
-        done = take_over(records, chapter, source, edition.grade_ids, dry_run=dry_run)
+        when = read_times(times, records.students()) if times else {}
+        done = take_over(records, chapter, source, edition.grade_ids, when, dry_run=dry_run)
     print("Nothing was written; this would happen." if dry_run else f"Collected from {source}.")
     for what, found in (
         ("new", done.new),
@@ -142,6 +205,7 @@ def mark(
     from transferlab.kit.classroom.edition import check_fresh, read_edition
     from transferlab.kit.classroom.marking import Progress, mark_class, unmarked
     from transferlab.kit.classroom.sandbox import Limits, find_sandbox
+    from transferlab.kit.classroom.written import carry_over
 
     def tell(progress: Progress) -> None:
         if sys.stdout.isatty():
@@ -162,7 +226,10 @@ def mark(
         except KeyboardInterrupt:
             print("\nStopped; what is marked is recorded. The same command goes on.")
             raise typer.Exit(130) from None
+        carried = carry_over(records, edition)
     print()
+    if carried:
+        print(f"written answers that are as before, with their points: {carried}")
     for line in progress.not_marked:
         print(f"not marked: {line}")
     print(WHERE.format(chapter))
@@ -211,8 +278,11 @@ def status(
 def written(
     chapter: Chapter,
     csv: Annotated[Path | None, typer.Option(help="The table, else in the class's folder.")] = None,
+    formgrader: Annotated[
+        bool, typer.Option("--formgrader", help="A folder for nbgrader's formgrader instead.")
+    ] = False,
     take: Annotated[
-        Path | None, typer.Option(help="Take the points of a table that you have filled in.")
+        Path | None, typer.Option(help="Take the points of a table, or of formgrader's folder.")
     ] = None,
     folder: Class = Path(),
     course: Course = Path("course"),
@@ -223,22 +293,36 @@ def written(
     Names are hidden, and the order is nobody's. The page has each answer beside its mark scheme;
     nothing in it runs. Write half or whole points and a comment into the table, in any program, and
     take it back. A faulty row gets a sentence, and then nothing is taken. Points stay when the
-    class is marked again; a resubmission asks again, and shows the old ones.
+    class is marked again; an answer that was changed in a resubmission asks again, and shows the
+    old ones.
+
+    Or use nbgrader's formgrader: its folder holds rebuilt notebooks in which nothing runs.
 
     \b
     Examples:
       transferlab class written 02_concepts
       transferlab class written 02_concepts --take physics-24/02_concepts_written.csv
+      transferlab class written 02_concepts --formgrader
+      transferlab class written 02_concepts --take physics-24/02_concepts_formgrader
     """
+    from transferlab.kit.classroom import formgrader as nbgraders
     from transferlab.kit.classroom.edition import read_edition
     from transferlab.kit.classroom.written import read_points, write_answers
 
     with _open_class(folder) as records:
         edition = read_edition(course, solutions, chapter)
         if take:
-            decided = read_points(records, edition, take)
+            read = nbgraders.read_course if take.is_dir() else read_points
+            decided = read(records, edition, take)
             records.add_decisions(decided)
             print(f"Taken: {len(decided)} answers.\n{WHERE.format(chapter)}")
+            return
+        if formgrader:
+            place = (csv or records.folder / f"{chapter}_formgrader").resolve()
+            print(f"Submissions: {nbgraders.write_course(records, edition, place)} in {place}")
+            print(f"Open it: cd '{place}' && '{sys.executable}' -m jupyter lab")
+            print("In the menu Nbgrader: Formgrader, then Manual Grading. Close it when done.")
+            print(f"Then: transferlab class written {chapter} --take '{place}'")
             return
         table = csv or records.folder / f"{chapter}_written.csv"
         left = write_answers(records, edition, table)
@@ -405,6 +489,7 @@ def export(
             unfinished.write_bytes(content)
     elif to:
         grades.write_grades(found, edition, to)
+        print(f"Written: {to}, {len(found)} students")
     raise typer.Exit(1 if left or lines.get(grades.NOT_THERE) else 0)
 
 
@@ -459,16 +544,15 @@ def _student(records: "Records", text: str) -> "Student":
 
 
 def _marked(records: "Records", chapter: str, text: str) -> "tuple[Submission, Marking]":
-    """Return the submission of a student that counts, and its marking."""
-    from transferlab.kit.classroom.marking import counting
+    """Return the submission of a student that counts, and its marking, without decisions."""
+    from transferlab.kit.classroom.deadlines import counted
 
     student = _student(records, text)
-    submissions = records.submissions(chapter).get(student.id, [])
-    marking = records.marking(counting(submissions)) if submissions else None
-    if marking is None:
-        what = "is not marked yet" if submissions else f"has handed in nothing for {chapter}"
-        raise InputError(f"{student.name} {what}.")
-    return counting(submissions), marking
+    if not (one := counted(records, chapter).get(student.id)):
+        raise InputError(f"{student.name} has handed in nothing for {chapter}.")
+    if not (marking := records.marking(one.submission)):
+        raise InputError(f"{student.name} is not marked yet.")
+    return one.submission, one.laid_over(marking)
 
 
 def _open_class(folder: Path) -> "Records":

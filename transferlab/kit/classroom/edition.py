@@ -1,6 +1,7 @@
 """The exercises of a chapter as the marking needs them: the released and the solved edition."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,11 @@ class Edition:
     def grade_ids(self) -> list[str]:
         """The names of all cells that nbgrader knows."""
         return [about(cell)["grade_id"] for cell in self.released if about(cell)]
+
+    @cached_property
+    def by_value(self) -> frozenset[str]:
+        """The names of the exercises that the judge part calls with inputs of its own."""
+        return frozenset(re.findall(r"^def (\w+)", self.judge, re.MULTILINE))
 
     @cached_property
     def graded(self) -> list[Cell]:

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from transferlab.files import hash_text, written_whole
-from transferlab.kit.classroom.collect import MOODLE
+from transferlab.kit.classroom.collect import CANVAS, MOODLE
 from transferlab.kit.classroom.edition import Edition, about
 from transferlab.kit.classroom.rebuild import rebuild
 from transferlab.kit.classroom.records import Check, Records
@@ -20,8 +20,6 @@ from transferlab.kit.classroom.texts import block, page, rendered
 from transferlab.kit.notebooks import source_of, write_text
 
 NAME = "feedback.html"
-# "unalmara_LATE_777_888_exercises.ipynb": Canvas finds the student and the file by the numbers.
-CANVAS = re.compile(r"[^_]+(?:_LATE)?_\d+_\d+_", re.IGNORECASE)
 LONGEST_NAME = 200  # bytes
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the first date a zip file knows: the same bytes every time
 
@@ -68,7 +66,7 @@ def _place(one: Standing) -> str:
             break
         if moodle := MOODLE.match(part):
             return f"{moodle[0].removesuffix('_')}_/{NAME}"
-        if canvas := CANVAS.match(part):
+        if canvas := CANVAS.match(part):  # Canvas finds student and file by the numbers
             return f"{canvas[0]}{NAME}"
     return f"{_own_folder(one)}/{NAME}"
 

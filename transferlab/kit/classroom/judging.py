@@ -127,9 +127,15 @@ class Reference:
 def check_part(edition: Edition) -> None:
     """Raise when the solved edition does not pass its own judge part."""
     reference = Reference(edition)
-    for name, cases in reference.draw("").items():
-        found = [reference.solved[name](*reference.fresh(arguments)) for arguments in cases]
-        coded = [{"value": values.encode(value)} for value in found]
-        if not cases or (fault := reference.fault(name, cases, coded)):
-            said = fault if cases else "it draws no inputs."
-            raise InputError(f"{edition.chapter}/judge.py, {name}: {said}")
+    try:
+        for name, cases in reference.draw("").items():
+            found = [reference.solved[name](*reference.fresh(arguments)) for arguments in cases]
+            coded = [{"value": values.encode(value)} for value in found]
+            if not cases or (fault := reference.fault(name, cases, coded)):
+                said = fault if cases else "it draws no inputs."
+                raise InputError(f"{edition.chapter}/judge.py, {name}: {said}")
+    except InputError:
+        raise
+    except Exception as error:  # of any kind: the part is a teacher's code
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"{edition.chapter}/judge.py cannot be used: {said}") from error

@@ -21,6 +21,7 @@ from transferlab.cache import code_hash
 from transferlab.errors import InputError
 from transferlab.files import hash_text
 from transferlab.kit.classroom.cluster import workers
+from transferlab.kit.classroom.deadlines import candidates
 from transferlab.kit.classroom.edition import Edition, about
 from transferlab.kit.classroom.rebuild import Rebuilt, rebuild
 from transferlab.kit.classroom.records import Check, Marking, Records, Submission
@@ -58,12 +59,6 @@ def _marking_version() -> str:
     for name in DECIDING:
         digest.update(Path(__file__).with_name(name).read_bytes())
     return digest.hexdigest()
-
-
-def counting(submissions: list[Submission]) -> Submission:
-    """Return the submission that counts: the newest that was taken, else the newest."""
-    taken = [found for found in submissions if found.status == "collected"]
-    return (taken or submissions)[-1]
 
 
 # ---- one submission ------------------------------------------------------------------------------
@@ -158,8 +153,8 @@ class Progress:
 
 
 def unmarked(records: Records, edition: Edition) -> dict[Submission, str]:
-    """Return what counts of every student and is not marked yet, each with its key."""
-    current = [counting(found) for found in records.submissions(edition.chapter).values()]
+    """Return what can count of every student and is not marked yet, each with its key."""
+    current = candidates(records, edition.chapter)
     keys = {submission: marking_key(submission, edition) for submission in current}
     return {submission: k for submission, k in keys.items() if not records.has(submission, k)}
 

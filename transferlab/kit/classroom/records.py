@@ -14,12 +14,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom.roster import Student
 
 FILE = "class.db"
-FORMAT = 2
+FORMAT = 3
 TABLES = """
 CREATE TABLE students (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
 CREATE TABLE submissions (
@@ -33,12 +34,17 @@ CREATE TABLE markings (
 );
 """
 SINCE_1 = """
-CREATE TABLE IF NOT EXISTS points (
+CREATE TABLE points (
     number INTEGER PRIMARY KEY, submission INTEGER NOT NULL REFERENCES submissions,
     name TEXT NOT NULL, points REAL, comment TEXT NOT NULL, released JSON NOT NULL,
     by_whom TEXT NOT NULL, given REAL NOT NULL
 );
 """
+SINCE_2 = """
+CREATE TABLE settings (name TEXT PRIMARY KEY, value JSON NOT NULL);
+ALTER TABLE submissions ADD COLUMN handed_in REAL;
+"""
+CHANGES = (TABLES, SINCE_1, SINCE_2)  # from format to format; nothing is ever lost
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,8 @@ class Submission:
     """What a student has handed in for a chapter.
 
     `status` is "collected", or "too large", "refused" or "unreadable" for what was not taken;
-    `reason` says why.
+    `reason` says why. `collected` is when it came here, `handed_in` when the platform got it, if
+    that is known: both in seconds since 1970.
     """
 
     student: str
@@ -56,6 +63,8 @@ class Submission:
     reason: str = ""
     notes: tuple[str, ...] = ()
     number: int = 0
+    collected: float = 0.0
+    handed_in: float | None = None
 
 
 @dataclass(frozen=True)
@@ -129,11 +138,10 @@ class Records:
             (found,) = self.database.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
             raise InputError(f"{path} is no record of a class: {error}.") from error
-        if found not in (0 if may_create else FORMAT, 1, FORMAT):
+        if not (0 if may_create else 1) <= found <= FORMAT:
             raise InputError(f"{path} has the format {found}; this transferlab reads {FORMAT}.")
-        if found != FORMAT:  # a new record, or one of the format 1: it keeps everything
-            tables = (TABLES if found == 0 else "") + SINCE_1
-            self.database.executescript(f"BEGIN; {tables} PRAGMA user_version = {FORMAT}; COMMIT;")
+        if changes := "".join(CHANGES[found:]):  # a new record, or an older one
+            self.database.executescript(f"BEGIN; {changes} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def __enter__(self) -> "Records":
         return self
@@ -161,25 +169,41 @@ class Records:
         """Return where the bytes of a submission lie: no name of a student's becomes a path."""
         return self.folder / "submissions" / f"{sha}.ipynb"
 
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Return all settings by name."""
+        rows = self.database.execute("SELECT name, value FROM settings")
+        return {name: json.loads(value) for name, value in rows}
+
+    def set(self, name: str, value: dict[str, Any]) -> None:
+        """Keep a setting; an older one of the name is replaced."""
+        with self.database:
+            values = name, json.dumps(value)
+            self.database.execute("INSERT OR REPLACE INTO settings VALUES (?, ?)", values)
+
     def add_submission(self, chapter: str, submission: Submission) -> None:
-        """Keep a submission beside the older ones, unless it is known already."""
-        values = vars(submission) | {"notes": json.dumps(submission.notes)}
+        """Keep a submission beside the older ones, unless it is known already.
+
+        One that is known keeps when it was handed in, if that was known.
+        """
+        values = vars(submission) | {"notes": json.dumps(submission.notes), "chapter": chapter}
         with self.database:
             self.database.execute(
-                "INSERT OR IGNORE INTO submissions VALUES "
-                "(NULL, :chapter, :student, :sha, :file, :status, :reason, :notes, :collected)",
-                values | {"chapter": chapter, "collected": time.time()},
+                "INSERT INTO submissions VALUES (NULL, :chapter, :student, :sha, :file, :status, "
+                ":reason, :notes, :collected, :handed_in) ON CONFLICT (chapter, student, sha) "
+                "DO UPDATE SET handed_in = coalesce(handed_in, :handed_in)",
+                values | {"collected": submission.collected or time.time()},
             )
 
     def submissions(self, chapter: str) -> dict[str, list[Submission]]:
         """Return the submissions of a chapter by student, in the order of collecting."""
         found: dict[str, list[Submission]] = {}
-        for *texts, notes, number in self.database.execute(
-            "SELECT student, sha, file, status, reason, notes, number FROM submissions "
-            "WHERE chapter = ? ORDER BY number",
+        for *texts, notes, number, collected, handed_in in self.database.execute(
+            "SELECT student, sha, file, status, reason, notes, number, collected, handed_in "
+            "FROM submissions WHERE chapter = ? ORDER BY number",
             (chapter,),
         ):
-            submission = Submission(*texts, tuple(json.loads(notes)), number)
+            times = collected, handed_in
+            submission = Submission(*texts, tuple(json.loads(notes)), number, *times)
             found.setdefault(submission.student, []).append(submission)
         return found
 

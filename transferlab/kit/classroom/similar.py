@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from transferlab.errors import InputError
+from transferlab.kit.classroom.deadlines import counted
 from transferlab.kit.classroom.edition import Edition, about
-from transferlab.kit.classroom.marking import counting
 from transferlab.kit.classroom.rebuild import rebuild
 from transferlab.kit.classroom.records import Records
 from transferlab.kit.classroom.roster import Student
@@ -46,10 +46,9 @@ def similar(records: Records, edition: Edition, at_least: float = 0.5) -> list[P
     released = {about(c).get("grade_id"): source_of(c) for c in edition.released}
     everybody = {student.id: student for student in records.students()}
     prints: dict[str, dict[str, set[int]]] = {}
-    for student, submissions in records.submissions(edition.chapter).items():
-        counts = counting(submissions)
-        if counts.status == "collected":
-            content = records.file_of(counts.sha).read_bytes()
+    for student, one in counted(records, edition.chapter).items():
+        if one.submission.status == "collected":
+            content = records.file_of(one.submission.sha).read_bytes()
             prints[student] = dict(_fingerprints(content, edition, released))
     shared = Counter(mark for answers in prints.values() for mark in set().union(*answers.values()))
     most = max(2, MANY * len(prints))

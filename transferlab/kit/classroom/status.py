@@ -1,15 +1,14 @@
 """Where a class stands: a row for each student and each exercise, in the terminal and as a page."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from transferlab.kit.classroom import texts
+from transferlab.kit.classroom.deadlines import Counted, counted
 from transferlab.kit.classroom.decisions import decided
 from transferlab.kit.classroom.edition import Edition, about
-from transferlab.kit.classroom.marking import counting
 from transferlab.kit.classroom.rebuild import OWN_CELL
 from transferlab.kit.classroom.records import Check, Marking, Records, Submission
 from transferlab.kit.classroom.roster import Student
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 NEEDS_A_PERSON = ("timed out", "crashed", "unreadable", "too large", "refused", "not marked")
-CANVAS_LATE = re.compile(r"(^|/)[^_/]+_LATE_\d+_\d+_")
 QUIET = ("passed", "waiting", "by hand")  # nothing to be said about it in the table of students
 
 
@@ -34,11 +32,13 @@ class Standing:
     submissions: tuple[Submission, ...] = ()
     marking: Marking | None = None
     accepted: bool = False
+    counted: Counted | None = None
 
     @property
     def counting(self) -> Submission:
         """The submission that counts; there must be one."""
-        return counting(list(self.submissions))
+        assert self.counted is not None
+        return self.counted.submission
 
     @property
     def status(self) -> str:
@@ -73,8 +73,8 @@ class Standing:
 
     @property
     def late(self) -> str:
-        """Whether Canvas has called it late, in the file's name; other downloads do not tell."""
-        return "late" if self.submissions and CANVAS_LATE.search(self.counting.file) else ""
+        """How late it was handed in; empty when it was in time."""
+        return self.counted.late if self.counted else ""
 
     @property
     def notes(self) -> list[str]:
@@ -93,14 +93,16 @@ class Standing:
 
 def standings(records: Records, chapter: str) -> list[Standing]:
     """Return where every student of the roster stands, in its order."""
-    handed_in, found = records.submissions(chapter), []
+    handed_in, counts, found = records.submissions(chapter), counted(records, chapter), []
     for student in records.students():
-        submissions = tuple(handed_in.get(student.id, ()))
-        found.append(Standing(student, submissions))
-        if submissions and (marking := records.marking(counting(list(submissions)))):
-            said = records.decisions(counting(list(submissions)))
+        submissions, one = tuple(handed_in.get(student.id, ())), counts.get(student.id)
+        standing = Standing(student, submissions, counted=one)
+        if one and (marking := records.marking(one.submission)):
+            said = records.decisions(one.submission)
             accepted = any(marking.status in decision.released for decision in said)
-            found[-1] = Standing(student, submissions, decided(marking, said), accepted)
+            marking = decided(one.laid_over(marking), said)
+            standing = replace(standing, marking=marking, accepted=accepted)
+        found.append(standing)
     return found
 
 
@@ -123,14 +125,15 @@ def summary(found: Sequence[Standing]) -> str:
 
 def student_rows(found: Sequence[Standing]) -> list[list[str]]:
     """Return a row for each student, headings first."""
-    rows = [["student", "id", "status", "points", "not passed", "notes"]]
+    late = any(one.late for one in found)
+    rows = [["student", "id", "status", "points", "not passed", *["late"] * late, "notes"]]
     for one in found:
         checks = one.marking.checks if one.marking else ()
         missed = [f"{c.name} ({c.status})" for c in checks if c.status not in QUIET]
         notes = str(len(one.notes) or "")
         points, who = _points(one.marking), [one.student.name, one.student.id]
         state = one.state if one.accepted or one.lacks_a_cell else one.status
-        rows.append([*who, state, points, ", ".join(missed), notes])
+        rows.append([*who, state, points, ", ".join(missed), *[one.late] * late, notes])
     return rows
 
 
@@ -146,7 +149,7 @@ def _points(marking: Marking | None) -> str:
 
 def exercise_rows(found: Sequence[Standing], edition: Edition) -> list[list[str]]:
     """Return a row for each check: how many passed, and which messages others got, how often."""
-    rows = [["check", "points", "passed", "what the others were told"]]
+    rows = [["check", "points", "judged by", "passed", "what the others were told"]]
     by_name: dict[str, list[Check]] = {}
     for standing in found:
         for check in standing.marking.checks if standing.marking else ():
@@ -155,9 +158,13 @@ def exercise_rows(found: Sequence[Standing], edition: Edition) -> list[list[str]
         checks = by_name.get(about(cell)["grade_id"], [])
         passed = sum(check.status == "passed" for check in checks)
         told = Counter(c.message or c.status for c in checks if c.status != "passed")
-        share = f"{passed} of {len(checks)}" if cell["cell_type"] == "code" else "by hand"
+        by_machine = cell["cell_type"] == "code"
+        share = f"{passed} of {len(checks)}" if by_machine else ""
         messages = "\n".join(f"{count} × {message}" for message, count in told.most_common())
-        rows.append([about(cell)["grade_id"], f"{about(cell)['points']:g}", share, messages])
+        name = about(cell)["grade_id"]
+        by_value = edition.exercise_of(name) in edition.by_value
+        judge = ("value" if by_value else "property") if by_machine else "a person"
+        rows.append([name, f"{about(cell)['points']:g}", judge, share, messages])
     return rows
 
 
@@ -181,7 +188,9 @@ def table(rows: Sequence[Sequence[str]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(*rows[0], box=box.SIMPLE, pad_edge=False)
+    made = Table(box=box.SIMPLE, pad_edge=False)
+    for heading in rows[0]:
+        made.add_column(heading, overflow="fold")  # never cut
     for row in rows[1:]:
         made.add_row(*map(Text, row))
     return made

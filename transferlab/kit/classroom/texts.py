@@ -32,6 +32,7 @@ pre.text {{ font-family: inherit }}
 </body></html>
 """
 HINTS = re.compile(r"<details>.*?</details>", re.DOTALL)  # needed while solving, not afterwards
+LETTERS = str.maketrans("0123456789", "ghijkmnpqr")  # 12e45 in a sheet would become a number
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # where a spreadsheet begins to compute
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from transferlab.errors import InputError
 from transferlab.files import hash_text
+from transferlab.kit.classroom.deadlines import counted
 from transferlab.kit.classroom.decisions import check_points, decided
 from transferlab.kit.classroom.edition import Edition, about
-from transferlab.kit.classroom.marking import counting
 from transferlab.kit.classroom.rebuild import rebuild
 from transferlab.kit.classroom.records import Check, Decision, Records, Submission
 from transferlab.kit.classroom.roster import read_rows
 from transferlab.kit.classroom.texts import (
+    LETTERS,
     block,
     from_cell,
     page,
@@ -29,7 +30,6 @@ from transferlab.kit.notebooks import source_of, write_text
 HEADINGS = ("number", "exercise", "answer", "rubric", "worth", "points", "comment", "before")
 SCHEME = re.compile(r"=== BEGIN MARK SCHEME ===\n(.*?)=== END MARK SCHEME ===", re.DOTALL)
 LONGEST_CELL = 30_000  # Excel cuts at 32,767
-LETTERS = str.maketrans("0123456789", "ghijkmnpqr")  # 12e45 in a sheet would become a number
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,11 @@ class Answer:
 def written_answers(records: Records, edition: Edition) -> list[Answer]:
     """Return all written answers of a chapter that were marked, those of one exercise together."""
     found: list[Answer] = []
-    for submissions in records.submissions(edition.chapter).values():
+    counts_of = counted(records, edition.chapter)
+    for student, submissions in records.submissions(edition.chapter).items():
         before: dict[str, str] = {}
         for submission in submissions:
-            counts = submission == counting(submissions)
+            counts = submission == counts_of[student].submission
             for check in _written(records, edition, submission):
                 number = hash_text(f"{submission.number} {submission.sha} {check.name}")[:10]
                 number = number.translate(LETTERS)
@@ -70,6 +71,25 @@ def _written(records: Records, edition: Edition, submission: Submission) -> Iter
     for check in decided(marking, records.decisions(submission)).checks if marking else ():
         if check.name in names and check.status in ("waiting", "by hand"):
             yield check
+
+
+def carry_over(records: Records, edition: Edition) -> int:
+    """Let points by hand count for the same answer in a resubmission; return for how many.
+
+    The same means: not a letter differs. Everything else waits for a person.
+    """
+    earlier: dict[tuple[str, str], Answer] = {}
+    carried = []
+    for answer in sorted(written_answers(records, edition), key=lambda a: a.submission.number):
+        check, where = answer.check, (answer.submission.student, answer.check.name)
+        known = earlier.get(where)
+        if check.points is not None:
+            earlier[where] = answer
+        elif known and _text(records, edition, known) == _text(records, edition, answer):
+            decision = Decision(check.name, known.check.points, known.check.comment)
+            carried.append((answer.submission, decision))
+    records.add_decisions(carried)
+    return len(carried)
 
 
 # ---- out -----------------------------------------------------------------------------------------

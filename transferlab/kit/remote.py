@@ -1,0 +1,100 @@
+"""Running lessons on a cluster: a notebook goes out, the executed notebook and its cost come back.
+
+Each worker runs a lesson as `transferlab run` does, in a process of its own. It needs transferlab
+in the same version, and what its lessons need.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from pathlib import Path
+from typing import Any
+
+from transferlab.cache import code_hash
+from transferlab.errors import InputError
+from transferlab.kit.classroom.cluster import workers
+from transferlab.kit.lessons import Lesson, check_parameters, read_lesson
+from transferlab.kit.notebooks import files_named_in, write_text
+from transferlab.kit.progress import Progress
+from transferlab.kit.report import Report
+from transferlab.kit.results import LIMITS, Result
+from transferlab.kit.run import run_lessons
+
+RECORD = "claims.json"  # of the course: which claims have held in how many runs
+
+Done = dict[str, Any]
+
+
+def run_on_cluster(
+    address: str,
+    lessons: Sequence[Lesson],
+    profile: str,
+    device: str,
+    parameters: Mapping[str, Any],
+    build: Path,
+    usual_seconds: Mapping[str, float],
+) -> list[Result]:
+    """Run lessons on the workers of a dask scheduler; return one result for each.
+
+    A lesson that fails, or whose worker is lost, does not stop the others.
+    """
+    results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
+    for result in results:
+        check_parameters(result.lesson, {"profile": profile, "device": device, **parameters})
+    report = Report(build / profile, profile, device)
+    report.write(results)
+    with workers(1, address) as executor, Progress(profile, 1, usual_seconds) as progress:
+        running: dict[Future[Done], Result] = {}
+        for result in sorted(results, key=lambda r: -usual_seconds.get(r.lesson.name, 0.0)):
+            given = profile, device, dict(parameters), code_hash()
+            future = executor.submit(job, result.lesson.name, _files(result.lesson), *given)
+            running[future], result.status = result, "running"
+            progress.started(result)
+        for future in as_completed(running):
+            _keep(future, running[future], build / profile)
+            progress.finished(running[future], results)
+            report.write(results)
+    return results
+
+
+def job(
+    name: str,
+    files: Mapping[str, bytes],
+    profile: str,
+    device: str,
+    parameters: Mapping[str, Any],
+    version: str,
+) -> Done:
+    """Run one lesson where this is called; return its cost, its error and the executed notebook."""
+    if version != code_hash():
+        raise InputError("this worker has another version of transferlab")
+    with tempfile.TemporaryDirectory(prefix="transferlab-") as folder:
+        course = Path(folder) / "course"
+        for place, content in files.items():
+            (course / place).parent.mkdir(parents=True, exist_ok=True)
+            (course / place).write_bytes(content)
+        lesson, build = read_lesson(course / f"{name}.ipynb"), Path(folder) / "build"
+        (result,) = run_lessons([lesson], profile, device, parameters, jobs=1, build=build)
+        text = result.notebook.read_text("utf-8") if result.notebook else ""
+        cost = {"seconds": result.seconds, "peak_mib": result.peak_mib, "error": result.error}
+        return cost | {"notebook": text, "cells_done": result.cells_done}
+
+
+def _files(lesson: Lesson) -> dict[str, bytes]:
+    """Return what a lesson needs of its course: itself, its tables, the record of the claims."""
+    course = lesson.path.parents[1]
+    paths = [lesson.path, *files_named_in(lesson.path), course / RECORD]
+    return {p.relative_to(course).as_posix(): p.read_bytes() for p in paths if p.is_file()}
+
+
+def _keep(future: "Future[Done]", result: Result, folder: Path) -> None:
+    try:
+        done = future.result()
+    except Exception as error:  # of any kind: the other lessons go on
+        result.fail(f"its worker did not finish it: {error or type(error).__name__}")
+        return
+    text, result.cells_done = done.pop("notebook"), done.pop("cells_done")
+    result.finish(**done)
+    if text:
+        result.notebook = folder / f"{result.lesson.name}.ipynb"
+        write_text(result.notebook, text)
