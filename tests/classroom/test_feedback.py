@@ -188,6 +188,9 @@ def test_texts_for_pages_and_sheets():
     assert rendered("a **b** <script>x</script>\n<details>Hint</details>") == (
         "<p>a <strong>b</strong> &lt;script&gt;x&lt;/script&gt;</p>\n"
     )
+    formula = rendered(r"$\alpha_1$ <b>")
+    assert "<math" in formula and "&#x003B1;" in formula and "$" not in formula
+    assert rendered("$a_1_2$") == "<p>$a_1_2$</p>\n", "what is no TeX is shown as it is"
     assert several_lines("a\r\nb\tc\x1b\ud800") == "a\nb\tc\ufffd\ufffd"
     assert several_lines("abcdef", 3) == "abc\n… (6 characters; cut here)"
     for text in ("=1", "+1", "-1", "@a", " =1", "\t=1", "\r1", "＝1", "'=1"):

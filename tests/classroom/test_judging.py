@@ -11,6 +11,7 @@ import torch
 from boxes import working_sandbox
 
 from transferlab.errors import InputError
+from transferlab.kit import cli
 from transferlab.kit.classroom import values
 from transferlab.kit.classroom.edition import JUDGE, Edition, about, read_edition
 from transferlab.kit.classroom.judging import Cases, Reference, check_part
@@ -187,7 +188,11 @@ def test_inputs_hang_on_the_submission_and_on_nothing_else(chapter: str) -> None
 
 
 # What a figure says needs no inputs; the right answer still never enters the sandbox.
-ASK_NOTHING = {"01_background": ["read_race"], "02_concepts": ["read_runs"]}
+ASK_NOTHING = {
+    "01_background": ["read_race"],
+    "02_concepts": ["read_runs"],
+    "04_code": ["read_rates"],
+}
 
 
 class Parrot:
@@ -346,6 +351,31 @@ def test_a_judge_part_that_its_own_answers_do_not_pass_is_an_error(edition: Edit
     with pytest.raises(InputError, match="it draws no inputs"):
         part = "def double(random):\n    yield from ()"
         check_part(Edition(edition.chapter, edition.released, edition.solved, part))
+
+
+BROKEN_PARTS = {
+    "other values": (
+        "def double(random):\n    yield (1,)\ndef check_double(found, n):\n    assert found == 3",
+        "01_a/judge.py, double: Called with other inputs, as double(1): ",
+    ),
+    "no Python": ("def double(random) yield", "01_a/judge.py cannot be used: SyntaxError: "),
+    "stops": ("def double(random):\n    yield (1 / 0,)", "ZeroDivisionError: division by zero"),
+    "too many arguments": ("def double(random):\n    yield 1, 2", "TypeError: double() takes 1 "),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN_PARTS)
+def test_making_exercises_says_that_a_judge_part_is_broken(
+    house: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, name: str
+) -> None:
+    part, said = BROKEN_PARTS[name]
+    (house / "solutions/01_a" / JUDGE).write_text(part)
+    monkeypatch.setattr("sys.argv", ["transferlab", "exercises"])
+    with pytest.raises(SystemExit) as ended:
+        cli.app()
+    output, errors = capsys.readouterr()
+    assert (ended.value.code, output) == (2, "course/01_a/exercises.ipynb\n")
+    assert said in errors and errors.count("\n") == 1
 
 
 def test_a_flag_withholds_only_what_could_be_forged(

@@ -8,6 +8,7 @@ import io
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -56,10 +57,23 @@ def block(text: str, kind: str = "text") -> str:
 
 
 def rendered(markdown: str) -> str:
-    """Return our own Markdown as HTML; HTML in it is shown as text."""
+    """Return our own Markdown as HTML; HTML in it is shown as text, formulas need no script."""
     import mistune
 
-    return str(mistune.create_markdown(plugins=["table", "math"])(HINTS.sub("", markdown)))
+    convert = mistune.create_markdown(plugins=["table", "math"])
+    convert.renderer.register("inline_math", partial(_formula, display="inline"))
+    convert.renderer.register("block_math", partial(_formula, display="block"))
+    return str(convert(HINTS.sub("", markdown)))
+
+
+def _formula(renderer: object, tex: str, display: str) -> str:
+    """Return a formula as MathML, which browsers show by themselves; else its TeX."""
+    from latex2mathml.converter import convert
+
+    try:
+        return str(convert(tex, display=display))
+    except Exception:  # its errors have no base of their own
+        return escape(f"${tex}$")
 
 
 def cell(value: object) -> str:
