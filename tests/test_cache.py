@@ -83,6 +83,21 @@ def test_nothing_half_written_stays_when_training_is_interrupted(data, folder):
     assert not list(folder.glob("*"))
 
 
+def test_a_cache_that_belongs_to_somebody_else_is_read_and_stops_nothing(
+    data, folder, monkeypatch, capsys
+):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    trained(data)
+    monkeypatch.setattr(Path, "touch", refuse)
+    assert not trained(data)[2], "it is read"
+    monkeypatch.setattr(cache, "write_weights", refuse)
+    model, history, was_trained = trained(data, epochs=2)
+    assert was_trained and len(history.loss) == 2
+    assert "trained, but not kept in the cache: [Errno 13]" in capsys.readouterr().out
+
+
 def test_what_was_used_longest_ago_goes_first(folder, monkeypatch):
     folder.mkdir()
     now = time.time()

@@ -79,11 +79,15 @@ def train_once(
             if kept["of"] == note:
                 history = History(**kept["history"])
                 load_into(model, read_weights(path), str(path))
-                path.touch()  # used just now
+                with contextlib.suppress(OSError):  # it may belong to another user
+                    path.touch()  # used just now
                 return history
     history = train(model, *data, **options)
     content = {"of": note, "history": dataclasses.asdict(history)}
-    write_weights(path, model.state_dict(), content, None)
+    try:
+        write_weights(path, model.state_dict(), content, None)
+    except (OSError, InputError) as error:  # a folder of another user's: go on without
+        print(f"trained, but not kept in the cache: {error}")
     return history
 
 

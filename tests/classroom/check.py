@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 CHAPTER = "07_challenges"
 WRONG = ROOT / "tests/notebooks/wrong" / CHAPTER
 ATTACKS = ("test_sandbox.py", "test_inside.py", "test_judging.py", "test_collect.py")
-ATTACKS += ("test_clumsy.py", "test_feedback.py")
+ATTACKS += ("test_clumsy.py", "test_feedback.py", "test_formgrader.py")
 Notebook = dict[str, Any]
 Loses = dict[str, str]  # exercise that gets no points -> what its student must be told
 

@@ -192,6 +192,10 @@ ASK_NOTHING = {
     "01_background": ["read_race"],
     "02_concepts": ["read_runs"],
     "04_code": ["read_rates"],
+    "05_applications": ["read_speech"],
+    "06_tools": ["read_ranking"],
+    "07_challenges": ["read_scaling"],
+    "08_faq": ["read_losses"],
 }
 
 
@@ -238,7 +242,6 @@ NOT_BY_VALUE = {
     "moving_the_given_network",
     "adam_step_in_place",  # each call gets inputs of its own
     "same_photo_in_place",
-    "text_vectors_in_place",
     "split_by_speaker_always_the_same",  # any split by speaker will do
     "split_by_speaker_without_the_seed",
     "private_mean_empty_without_noise",  # by value it is called without noise

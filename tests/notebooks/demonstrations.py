@@ -14,7 +14,7 @@ MIRRORED = "data.augment.compose(pretrain.small_changes, data.augment.flip())"
 Change = tuple[str, str]  # a text in the lesson's code, what the teacher writes in its place
 CHANGES: dict[str, Change] = {
     "01_background/01_why_pretrain": (
-        "steps = run.setting(smoke=5, class_=60, full=300)",
+        "steps = run.setting(smoke=5, class_=96, full=256)",
         "steps = 15",
     ),
     "01_background/02_pixels_to_concepts": ("NEIGHBOURS = 5", "NEIGHBOURS = 1"),

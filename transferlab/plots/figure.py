@@ -2,6 +2,7 @@
 
 import base64
 import io
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def make_axes(
 
 
 def label_axes(axis: Axes, x: str, y: str, title: str = "") -> None:
-    axis.set_xlabel(x, fontsize=12)
+    axis.set_xlabel(textwrap.fill(x, 42), fontsize=12)
     axis.set_ylabel(y, fontsize=12)
     axis.set_title(title, fontsize=13)
 

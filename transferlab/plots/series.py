@@ -60,26 +60,21 @@ def bars(
     """Draw one horizontal bar per entry, with its interval and its number.
 
     Args:
-        zero: start the axis at zero; False leaves the range to the data.
+        zero: start the axis at zero; False draws points, on a range that the data need.
     """
     figure, [axis] = make_axes(height=1.2 + 0.5 * len(values))
     names, intervals = list(values), list(values.values())
     mean, errors = _with_errors(intervals)
-    axis.barh(names, mean, xerr=errors, color=STYLES[0]["color"], alpha=0.6, capsize=4, height=0.6)
+    look = {"xerr": errors, "color": STYLES[0]["color"], "capsize": 4}
+    if zero:
+        axis.barh(names, mean, **look, alpha=0.6, height=0.6)
+    else:  # the length of a bar that begins elsewhere would mean nothing
+        axis.errorbar(mean, names, **look, fmt="o")
     axis.invert_yaxis()  # the first entry on top, as in the table
     for row, entry in enumerate(intervals):
-        axis.annotate(
-            f"{entry.mean:.1f}",
-            (max(entry.high, 0), row),
-            (6, 0),
-            "data",
-            "offset points",
-            va="center",
-        )
-    axis.margins(x=0.12)
-    if not zero:
-        low, high = min(i.low for i in intervals), max(i.high for i in intervals)
-        axis.set_xlim(low - 0.15 * (high - low), high + 0.15 * (high - low))
+        place = (max(entry.high, 0), row)
+        axis.annotate(f"{entry.mean:.1f}", place, (6, 0), "data", "offset points", va="center")
+    axis.margins(x=0.12, y=0.5 / len(values))
     label_axes(axis, x_label, "", title)
     return Plot(figure, alt)
 

@@ -1,0 +1,1 @@
+"""Slides and hand-outs for whoever teaches a lesson."""
