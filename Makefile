@@ -21,7 +21,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11
 REAL ?= ,real,solar
 # A student bundle has no tests: there only the notebooks are to be opened.
 comma  := ,
-EXTRAS ?= $(if $(wildcard tests),notebook$(comma)teach$(comma)test,notebook)$(REAL)
+EXTRAS ?= $(if $(wildcard tests),notebook$(comma)teach$(comma)test$(comma)site,notebook)$(REAL)
 
 # TORCH_INDEX=https://download.pytorch.org/whl/cpu gets torch without its 3 GB of CUDA libraries.
 TORCH_INDEX ?=
@@ -41,17 +41,20 @@ PYTEST = $(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist loadscope
 # The tables of objectives, ranking and real take ten minutes or more each; ask for them by name.
 BENCH ?= overhead penalty growth streaming gpu frozen training
 
+# The branch that will hold the site, for buttons that open lessons elsewhere (see `site`).
+LAUNCH ?=
+
 # Fresh runs of each lesson for `make claims`.
 RUNS ?= 10
 
-.PHONY: help course test lab lint bench claims ledger classroom-check exercises doctor wheelhouse \
-	clean
+.PHONY: help course test lab taste site slides handouts lint bench claims ledger classroom-check \
+	exercises doctor wheelhouse clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
 	@echo "Usage: make TARGET [PROFILE=class|smoke|full] [DEVICE=auto|cpu|cuda|mps] [LESSONS='04_code/*']"
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | \
-		awk -F'|' '{ printf "  make %-11s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | \
+		awk -F'|' '{ printf "  make %-15s %s\n", $$1, $$2 }'
 
 course: $(STAMP) ## run the lessons and write build/<profile>/report.html
 	@$(BIN)/transferlab run --profile '$(PROFILE)' --device '$(DEVICE)' \
@@ -71,6 +74,22 @@ test: $(STAMP) ## run all tests: the package, then every lesson and every solved
 lab: $(STAMP) ## open your copy of the course, my_course/, in JupyterLab, for this machine only
 	@$(BIN)/python -m transferlab.kit.classroom.lab \
 		$(foreach lesson,$(firstword $(LESSONS)),'$(lesson)') $(LAB_FLAGS)
+
+# In an environment of its own, .taste, so that .venv stays whole; torch without CUDA, on Linux.
+CPU_TORCH := $(if $(filter Linux,$(shell uname -s)),https://download.pytorch.org/whl/cpu)
+taste: ## try the first lesson with as little as possible
+	@$(MAKE) --no-print-directory lab VENV=.taste EXTRAS=lab TORCH_INDEX='$(CPU_TORCH)'
+
+# LAUNCH=https://github.com/owner/name/tree/gh-pages, the branch that will hold the site, makes the
+# buttons that open lessons in Colab and on Binder.
+site: $(STAMP) ## build the course as a static site in build/site
+	@$(BIN)/transferlab site $(if $(LAUNCH),--launch '$(LAUNCH)')
+
+slides: $(STAMP) ## make a deck of slides for each lesson in build/slides
+	@$(BIN)/transferlab slides $(foreach lesson,$(LESSONS),'$(lesson)')
+
+handouts: site ## print lessons and exercises as PDF files in build/handouts (needs Chromium)
+	@$(BIN)/transferlab handouts $(foreach lesson,$(LESSONS),'$(lesson)')
 
 lint: $(STAMP) ## check style and formatting of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -99,7 +118,7 @@ doctor: $(STAMP) ## look at this machine and say what to do
 # The wheels fit one kind of machine and one Python: those of the machine that collects them.
 wheelhouse: $(VENV)/bin/python ## collect all wheels in wheelhouse/ for set-up without a network
 	$(BIN)/python -m pip wheel --wheel-dir build/wheelhouse $(INDEX) -c constraints.txt \
-		'.[notebook,teach,test$(REAL)]' setuptools
+		'.[notebook,teach,test,site$(REAL)]' setuptools
 	rm -rf wheelhouse build/wheelhouse/transferlab-*.whl
 	mv build/wheelhouse wheelhouse
 

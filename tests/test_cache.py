@@ -93,7 +93,7 @@ def test_a_cache_that_belongs_to_somebody_else_is_read_and_stops_nothing(
     monkeypatch.setattr(Path, "touch", refuse)
     assert not trained(data)[2], "it is read"
     monkeypatch.setattr(cache, "write_weights", refuse)
-    model, history, was_trained = trained(data, epochs=2)
+    _, history, was_trained = trained(data, epochs=2)
     assert was_trained and len(history.loss) == 2
     assert "trained, but not kept in the cache: [Errno 13]" in capsys.readouterr().out
 

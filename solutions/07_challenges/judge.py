@@ -1,9 +1,13 @@
 """What the answers of chapter 7 are called with when they are marked: see `kit/classroom/judging`.
 
-Each function draws inputs for the exercise of its name; what is right, the solved answer says.
+Each function draws inputs for the exercise of its name; what is right, the solved answer says, or
+a function `check_…` where more than one value is right.
 """
 
+import numpy as np
 import torch
+
+from transferlab.kit.classroom.values import Here
 
 
 def private_mean(random):
@@ -16,24 +20,74 @@ def private_mean(random):
         yield gradients, float(random.uniform(0.2, 3)), 0.0, int(random.integers(4, 40))
 
 
-def majority_vote(random):
-    for people in (1, 2, 3, 5, 8):
-        classes = int(random.integers(2, 7))
-        votes = random.integers(-1, classes, size=(int(random.integers(3, 30)), people))
-        yield torch.tensor(votes), classes
-
-
 def vote_error(random):
     for p in random.uniform(size=8):
         yield (float(p),)
 
 
-def linear_cka(random):
-    for _ in range(6):
-        n, one, two = (int(size) for size in random.integers((3, 1, 1), (40, 12, 12)))
-        x = random.normal(random.normal(size=one), random.exponential(size=one), size=(n, one))
-        y = x @ random.normal(size=(one, two)) + random.normal(2, 1, size=(n, two))
-        yield torch.tensor(x), torch.tensor(y)
+def what_to_buy(random):
+    """Errors that rise with the mistakes; no two purchases are close."""
+    made = 0
+    while made < 16:
+        shares = [0.0, *sorted((random.choice(range(1, 50), size=4, replace=False) / 100).tolist())]
+        errors = np.cumsum(random.exponential(5, size=(2, 5)), axis=1).round(1)
+        errors[1] += random.uniform(-2, 4)  # fewer images are worse, mostly
+        many, few = (dict(zip(shares, line.tolist(), strict=True)) for line in errors)
+        one = float(random.uniform(0.02, shares[-1]))
+        three = one * float(random.choice([0.05, 0.3, 0.6, 1.0]))
+        gap = np.interp(one, shares, errors[0]) - np.interp(three, shares, errors[1])
+        if abs(gap) > 0.3:
+            made += 1
+            yield one, three, many, few
+
+
+def read_scaling(random):
+    yield ()
+
+
+def check_read_scaling(found):
+    """A reading with the eye is good enough."""
+    for name, value, near in (
+        ("first_tenfold", 6.2, 1),
+        ("last_tenfold", 1.5, 1),
+        ("law_misses", -2.9, 1),
+        ("naive_misses", -0.4, 0.3),
+    ):
+        assert abs(found[name] - value) <= near, f"{name} is read too far from the curves."
+    assert found["pay_for"] == "digits", "pay_for: what did the last step of the curve bring?"
+
+
+def most_important(random):
+    """A score that is a sum over squares; one square is needed more than all others."""
+    made = 0
+    while made < 8:
+        channels, rows, columns, size = (
+            int(n) for n in random.integers((1, 1, 2, 2), (4, 4, 6, 5))
+        )
+        image = random.uniform(size=(channels, rows, columns))
+        image[:, random.random((rows, columns)) < 0.3] = 0  # black squares
+        weights = random.normal(size=image.shape).round(2)
+        falls = (weights * (image - image.mean(axis=(1, 2), keepdims=True))).sum(axis=0)
+        *_, second, most = np.sort(falls, axis=None)
+        if most > 0 and most - second > 0.05:
+            made += 1
+            score = f"(F.avg_pool2d(images, {size}) * torch.tensor({weights.tolist()}))"
+            pixels = torch.tensor(image.repeat(size, axis=1).repeat(size, axis=2))
+            yield Here(f"lambda images: {score}.sum(dim=(1, 2, 3))"), pixels, size
+
+
+def check_most_important(found, score, image, size):
+    """Row and column may come as a list or as a tensor."""
+    image, scores = image.double(), {}
+    mean = image.mean(dim=(1, 2), keepdim=True)
+    for row in range(image.shape[1] // size):
+        for column in range(image.shape[2] // size):
+            covered = image.clone()
+            covered[:, row * size : (row + 1) * size, column * size : (column + 1) * size] = mean
+            scores[row, column] = score(covered[None]).item()
+    expected = min(scores, key=scores.get)
+    found = tuple(int(number) for number in found)
+    assert found == expected, f"expected the square {expected}, found {found}."
 
 
 def true_positive_rate(random):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
-RULES = ["wcag2a", "wcag2aa", "wcag21aa"]
+LEVELS = ["wcag2a", "wcag2aa", "wcag21aa"]
 
 
 @contextlib.contextmanager
@@ -92,10 +92,15 @@ def served(folder: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def violations(page: object) -> dict[str, list[str]]:
-    """Return what axe finds on an open page: the elements by the rule that they break."""
+def violations(page: object, rules: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Return what axe finds on an open page: the elements by the rule that they break.
+
+    Args:
+        rules: only these; by default all of WCAG's levels A and AA.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
-    options = {"runOnly": {"type": "tag", "values": RULES}, "resultTypes": ["violations"]}
+    chosen = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": LEVELS}
+    options = {"runOnly": chosen, "resultTypes": ["violations"]}
     found = Axe().run(page, options=options).response["violations"]
     return {rule["id"]: [node["html"] for node in rule["nodes"]] for rule in found}

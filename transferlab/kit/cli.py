@@ -18,8 +18,8 @@ except ModuleNotFoundError as error:
     sys.exit(MISSING.format(name=error.name))
 
 commands = typer.Typer(
-    help="Run, measure, check and hand out the TransferLab course.",
     no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -39,6 +39,18 @@ Profile = Annotated[
 Device = Annotated[
     str, typer.Option(help="auto, cpu, cuda or mps.", envvar="TRANSFERLAB_DEVICE", show_envvar=True)
 ]
+
+
+@commands.callback()
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Run, measure, check and hand out the TransferLab course."""
+    from importlib.metadata import version as version_of
+
+    if version:
+        print(f"transferlab {version_of('transferlab')}")
+        raise typer.Exit
 
 
 def app() -> None:
@@ -69,6 +81,10 @@ def run(
     profile: Profile = "class",
     device: Device = "auto",
     jobs: Annotated[int | None, typer.Option(min=1, help="Lessons at once [one per core].")] = None,
+    on: Annotated[
+        str | None,
+        typer.Option(help="A dask scheduler, tls://… or on this machine: its workers run them."),
+    ] = None,
     parameter: Annotated[
         list[str] | None, typer.Option("--set", help="Another parameter, as name=value.")
     ] = None,
@@ -88,6 +104,7 @@ def run(
       transferlab run
       transferlab run '04_code/*' --profile smoke
       transferlab run 01_background/01_why_pretrain --set seed=3
+      transferlab run --on tls://10.0.0.5:8786
     """
     import time
 
@@ -99,15 +116,16 @@ def run(
     from transferlab.kit.run import run_lessons
 
     started = time.perf_counter()
-    results = run_lessons(
-        found,
-        profile,
-        device,
-        dict(_name_and_value(text) for text in parameter or []),
-        jobs=jobs,
-        build=build,
-        usual_seconds={name: entry["seconds"] for name, entry in read_ledger(course).items()},
-    )
+    given = dict(_name_and_value(text) for text in parameter or [])
+    usual = {name: entry["seconds"] for name, entry in read_ledger(course).items()}
+    if on:
+        from transferlab.kit.remote import run_on_cluster
+
+        results = run_on_cluster(on, found, profile, device, given, build, usual)
+    else:
+        results = run_lessons(
+            found, profile, device, given, jobs=jobs, build=build, usual_seconds=usual
+        )
     print(f"\n{table(results)}\n\n{cores_used(results, time.perf_counter() - started)}")
     failed = [result for result in results if result.status == "failed"]
     for result in failed:
@@ -127,6 +145,22 @@ def _name_and_value(text: str) -> tuple[str, object]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
+
+
+@commands.command()
+def get(
+    to: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, for the course.")],
+) -> None:
+    """Unpack the course that came with the package, for those who have no clone.
+
+    \b
+    Example:
+      transferlab get my_course_files
+      transferlab lab --course my_course_files
+    """
+    from transferlab.kit.get import unpack_course
+
+    print(f"{to}: {unpack_course(to)} files\nOpen it: transferlab lab --course '{to}'")
 
 
 @commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -212,19 +246,98 @@ def exercises(
     Use it after changing solutions/NN_chapter/exercises.ipynb. nbgrader takes out solutions, hidden
     tests and marking schemes; course/NN_chapter/exercises.ipynb is replaced. The solved notebook is
     cleaned, and the chapters' maps, course/README.md and course/TEACHING.md get their new points.
+    Last, the solved answers are called by the chapter's judge.py, if it has one.
 
     \b
     Examples:
       transferlab exercises
       transferlab exercises 01_background
     """
+    from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.judging import check_part
     from transferlab.kit.exercises import write_exercises
     from transferlab.kit.ledger import read_ledger
     from transferlab.kit.pages import write_pages
 
-    for path in write_exercises(solutions, course, chapters or []):
+    written = write_exercises(solutions, course, chapters or [])
+    for path in written:
         print(path)
     write_pages(course, read_ledger(course))
+    for path in written:
+        check_part(read_edition(course, solutions, path.parent.name))
+
+
+@commands.command()
+def site(
+    course: Course = Path("course"),
+    build: Build = Path("build"),
+    launch: Annotated[
+        str,
+        typer.Option(
+            help="The branch on GitHub that will hold the site, for links to Colab and Binder.",
+            envvar="TRANSFERLAB_LAUNCH",
+            show_envvar=True,
+        ),
+    ] = "",
+) -> None:
+    """Build the course as a static site: lessons with their outputs, glossary, search, package.
+
+    Use it to put the course on a web server or a stick. Nothing is run, and no page asks another
+    host for anything. Solutions stay out. It takes a minute and needs: pip install -e '.[site]'
+
+    \b
+    Examples:
+      transferlab site
+      transferlab site --launch https://github.com/owner/name/tree/gh-pages
+    """
+    from transferlab.kit.site.build import build_site
+
+    print(build_site(course, build, launch))
+
+
+@commands.command()
+def slides(
+    lessons: Lessons = None, course: Course = Path("course"), build: Build = Path("build")
+) -> None:
+    """Make a deck of slides for each lesson, in build/slides: pictures, claims, and your notes.
+
+    They need no network: copy the folder to any computer and open index.html. Needs: pip install -e
+    '.[site]'
+
+    \b
+    Examples:
+      transferlab slides
+      transferlab slides 04_code
+    """
+    from transferlab.kit.lessons import find_lessons
+    from transferlab.kit.slides.decks import write_decks
+
+    decks = write_decks(find_lessons(course, lessons or []), course, build / "slides")
+    print(f"{len(decks)} decks: {build / 'slides' / 'index.html'}")
+
+
+@commands.command()
+def handouts(
+    lessons: Lessons = None, course: Course = Path("course"), build: Build = Path("build")
+) -> None:
+    """Print lessons and exercises of the site as PDF files, in build/handouts.
+
+    Make the site first. Needs Chromium or Chrome.
+
+    \b
+    Examples:
+      transferlab site && transferlab handouts
+      transferlab handouts 04_code
+    """
+    from transferlab.kit.lessons import EXERCISES, find_lessons
+    from transferlab.kit.slides.handouts import write_handouts
+
+    found = find_lessons(course, lessons or [])
+    chapters = {lesson.path.parent: None for lesson in found}
+    names = [lesson.name for lesson in found]
+    names += [f"{c.name}/exercises" for c in chapters if (c / EXERCISES).is_file()]
+    files = write_handouts(names, build / "site" / course.name, build / "handouts")
+    print(f"{len(files)} files in {build / 'handouts'}")
 
 
 @commands.command()

@@ -1,7 +1,6 @@
 """Running lessons on a cluster: a notebook goes out, the executed notebook and its cost come back.
 
-Each worker runs a lesson as `transferlab run` does, in a process of its own. It needs transferlab
-in the same version, and what its lessons need.
+Each worker runs a lesson as `transferlab run` does. It needs transferlab in the same version.
 """
 
 import tempfile
@@ -22,8 +21,6 @@ from transferlab.kit.run import run_lessons
 
 RECORD = "claims.json"  # of the course: which claims have held in how many runs
 
-Done = dict[str, Any]
-
 
 def run_on_cluster(
     address: str,
@@ -34,17 +31,14 @@ def run_on_cluster(
     build: Path,
     usual_seconds: Mapping[str, float],
 ) -> list[Result]:
-    """Run lessons on the workers of a dask scheduler; return one result for each.
-
-    A lesson that fails, or whose worker is lost, does not stop the others.
-    """
+    """Run lessons on a dask scheduler's workers; one that fails or is lost stops no other."""
+    for lesson in lessons:
+        check_parameters(lesson, {"profile": profile, "device": device, **parameters})
     results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
-    for result in results:
-        check_parameters(result.lesson, {"profile": profile, "device": device, **parameters})
     report = Report(build / profile, profile, device)
     report.write(results)
     with workers(1, address) as executor, Progress(profile, 1, usual_seconds) as progress:
-        running: dict[Future[Done], Result] = {}
+        running: dict[Future[dict[str, Any]], Result] = {}
         for result in sorted(results, key=lambda r: -usual_seconds.get(r.lesson.name, 0.0)):
             given = profile, device, dict(parameters), code_hash()
             future = executor.submit(job, result.lesson.name, _files(result.lesson), *given)
@@ -64,7 +58,7 @@ def job(
     device: str,
     parameters: Mapping[str, Any],
     version: str,
-) -> Done:
+) -> dict[str, Any]:
     """Run one lesson where this is called; return its cost, its error and the executed notebook."""
     if version != code_hash():
         raise InputError("this worker has another version of transferlab")
@@ -75,9 +69,9 @@ def job(
             (course / place).write_bytes(content)
         lesson, build = read_lesson(course / f"{name}.ipynb"), Path(folder) / "build"
         (result,) = run_lessons([lesson], profile, device, parameters, jobs=1, build=build)
+        kept = ("seconds", "peak_mib", "error", "cells_done")
         text = result.notebook.read_text("utf-8") if result.notebook else ""
-        cost = {"seconds": result.seconds, "peak_mib": result.peak_mib, "error": result.error}
-        return cost | {"notebook": text, "cells_done": result.cells_done}
+        return {name: getattr(result, name) for name in kept} | {"notebook": text}
 
 
 def _files(lesson: Lesson) -> dict[str, bytes]:
@@ -87,7 +81,7 @@ def _files(lesson: Lesson) -> dict[str, bytes]:
     return {p.relative_to(course).as_posix(): p.read_bytes() for p in paths if p.is_file()}
 
 
-def _keep(future: "Future[Done]", result: Result, folder: Path) -> None:
+def _keep(future: "Future[dict[str, Any]]", result: Result, folder: Path) -> None:
     try:
         done = future.result()
     except Exception as error:  # of any kind: the other lessons go on

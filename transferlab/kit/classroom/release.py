@@ -19,6 +19,7 @@ from transferlab.kit.notebooks import files_named_in, read_json
 TOP_FILES = ("pyproject.toml", "constraints.txt", "LICENSE", "Makefile")
 PACKAGE_FILES = ("*.py", "data/sets/*.toml", "models/*.toml", "plots/*.js", "plots/sketches/*.svg")
 PACKAGE_FILES += ("kit/*.html", "kit/classroom/*.md", "kit/classroom/labconfig/*.json")
+PACKAGE_FILES += ("kit/site/*.md", "kit/site/static/*", "kit/slides/*.html")
 PACKAGE_FILES += ("weights/*.json", "weights/*.safetensors")  # a .json is the card of one of these
 GLOSSARY = "GLOSSARY.md"  # the lessons link to it
 README = Path(__file__).with_name("bundle_readme.md")  # the README.md at the top is for teachers

@@ -1,0 +1,12 @@
+"""Shuffles labels that are shuffled already.
+
+expected: shuffled already
+"""
+
+
+def above_shuffles(score, features, labels, orders):
+    true, shuffled = float(score(features, labels)), []
+    for order in orders:
+        labels = labels[order]
+        shuffled.append(float(score(features, labels)))
+    return true - max(shuffled)

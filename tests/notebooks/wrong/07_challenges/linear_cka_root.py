@@ -1,9 +1,0 @@
-"""Takes the root of the whole.
-
-expected: the root of the CKA
-"""
-
-
-def linear_cka(x, y):
-    x, y = x - x.mean(dim=0), y - y.mean(dim=0)
-    return (x.T @ y).norm() / ((x.T @ x).norm() * (y.T @ y).norm()) ** 0.5
