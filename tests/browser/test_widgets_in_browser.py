@@ -55,7 +55,9 @@ def lab(tmp_path):
 def page():
     """A page in a browser that has a mouse and a touch screen."""
     with browser() as opened:
-        yield opened.new_page(viewport={"width": 1100, "height": 2000}, has_touch=True)
+        page = opened.new_page(viewport={"width": 1100, "height": 2000}, has_touch=True)
+        page.set_default_timeout(60_000)
+        yield page
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason=NO_CHROMIUM)
@@ -104,6 +106,7 @@ def draw_on_the_pad(page):
     one = figure.get_attribute("src")
     page.get_by_role("button", name="clear").click()
     expect(waiting).to_be_visible()
+    corner = pad.bounding_box()  # it may have moved: the figure beside it has gone
     page.touchscreen.tap(corner["x"] + 200, corner["y"] + 200)
     expect(figure).to_be_visible()
     dot = figure.get_attribute("src")

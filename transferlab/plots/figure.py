@@ -69,7 +69,8 @@ def make_axes(
 
 
 def label_axes(axis: Axes, x: str, y: str, title: str = "") -> None:
-    axis.set_xlabel(textwrap.fill(x, 42), fontsize=12)
+    lines = [textwrap.fill(line, 42) for line in x.splitlines()]  # a longer one would be cut
+    axis.set_xlabel("\n".join(lines), fontsize=12)
     axis.set_ylabel(y, fontsize=12)
     axis.set_title(title, fontsize=13)
 

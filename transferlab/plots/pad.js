@@ -27,8 +27,8 @@ function render({ model, el }) {
     drawing = true;
     canvas.setPointerCapture(event.pointerId); // the stroke goes on outside the square
     pen.beginPath();
-    draw(event); // begins the stroke
-    draw(event); // and makes a dot of it
+    pen.moveTo(event.offsetX - 0.1, event.offsetY); // browsers leave out a line without length
+    draw(event); // a dot
   });
   canvas.addEventListener("pointermove", draw);
   for (const end of ["pointerup", "pointercancel"]) {
