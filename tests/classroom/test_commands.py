@@ -43,6 +43,7 @@ def test_a_first_class(house, command, solved, released):
     assert code == 1
     assert "2 graded, 1 unreadable, 1 missing, written answers that wait for a person: 1" in out
     assert "9 of 9, 1 waiting" in out and "[red]Bo" in out
+    assert "Sandbox: here; at most 1 MiB." in out and "resubmitted" not in out
     page = (house / "physics" / f"{CHAPTER}.html").read_text()
     assert "1 × &lt;b&gt;[red]" in page and "<b>" not in page and "<script" not in page
     assert "double_check: the cell was changed; ours is used." in page

@@ -137,7 +137,7 @@ def test_a_late_one_gets_nothing_until_a_person_accepts(
     )
     command("collect", CHAPTER, "in", "--times", "times.csv")
     command("mark", CHAPTER)
-    command("status", CHAPTER)
+    assert "late or not known: 2" in command("status", CHAPTER)[1]
     page = (
         (house / "physics" / f"{CHAPTER}.html").read_text().replace(" style='text-align:left'", "")
     )

@@ -120,7 +120,17 @@ def summary(found: Sequence[Standing]) -> str:
         parts.append(f"flagged checks whose points are withheld: {waiting['withheld']}")
     if lacking := sum(standing.lacks_a_cell for standing in found):
         parts.append(f"answers that use a cell which was left out, please look: {lacking}")
-    return f"{len(found)} students: {', '.join(parts)}."
+    if late := sum(bool(one.late) for one in found):
+        parts.append(f"late or not known: {late}")
+    if again := sum(len(one.submissions) > 1 for one in found):
+        parts.append(f"resubmitted: {again}")
+    text = f"{len(found)} students: {', '.join(parts)}."
+    marked = [one.marking for one in found if one.marking and one.marking.memory]
+    if not marked:
+        return text
+    most = max(marking.memory for marking in marked) / 2**20
+    names = ", ".join(sorted({marking.sandbox for marking in marked}))
+    return f"{text} Sandbox: {names}; at most {most:.0f} MiB."
 
 
 def student_rows(found: Sequence[Standing]) -> list[list[str]]:
