@@ -167,5 +167,7 @@ def test_lessons_run_on_a_cluster_and_a_lost_worker_stops_no_other(
     assert "ZeroDivisionError" in bad.error
     assert gone.error.startswith("its worker did not finish it: ")
     assert "01_good" in (build / "smoke/report.html").read_text()
+    with pytest.raises(InputError, match="profile='quick' is unknown; expected one of smoke"):
+        run_on_cluster(scheduler, lessons, "quick", "cpu", {}, build, {})
     with pytest.raises(InputError, match="has no parameter 'speed'"):
         run_on_cluster(scheduler, lessons, "smoke", "cpu", {"speed": 1}, build, {})

@@ -46,9 +46,9 @@ def about(
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
     """Run, measure, check and hand out the TransferLab course."""
-    from importlib.metadata import version as version_of
-
     if version:
+        from importlib.metadata import version as version_of
+
         print(f"transferlab {version_of('transferlab')}")
         raise typer.Exit
 

@@ -12,14 +12,12 @@ from typing import Any
 from transferlab.cache import code_hash
 from transferlab.errors import InputError
 from transferlab.kit.classroom.cluster import workers
-from transferlab.kit.lessons import Lesson, check_parameters, read_lesson
+from transferlab.kit.lessons import Lesson, read_lesson
 from transferlab.kit.notebooks import files_named_in, write_text
 from transferlab.kit.progress import Progress
 from transferlab.kit.report import Report
-from transferlab.kit.results import LIMITS, Result
-from transferlab.kit.run import run_lessons
-
-RECORD = "claims.json"  # of the course: which claims have held in how many runs
+from transferlab.kit.results import Result
+from transferlab.kit.run import planned, run_lessons
 
 
 def run_on_cluster(
@@ -32,14 +30,13 @@ def run_on_cluster(
     usual_seconds: Mapping[str, float],
 ) -> list[Result]:
     """Run lessons on a dask scheduler's workers; one that fails or is lost stops no other."""
-    for lesson in lessons:
-        check_parameters(lesson, {"profile": profile, "device": device, **parameters})
-    results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
+    results = planned(lessons, {"profile": profile, "device": device, **parameters})
     report = Report(build / profile, profile, device)
     report.write(results)
     with workers(1, address) as executor, Progress(profile, 1, usual_seconds) as progress:
         running: dict[Future[dict[str, Any]], Result] = {}
-        for result in sorted(results, key=lambda r: -usual_seconds.get(r.lesson.name, 0.0)):
+        waiting = [result for result in results if not result.done]
+        for result in sorted(waiting, key=lambda r: -usual_seconds.get(r.lesson.name, 0.0)):
             given = profile, device, dict(parameters), code_hash()
             future = executor.submit(job, result.lesson.name, _files(result.lesson), *given)
             running[future], result.status = result, "running"
@@ -71,13 +68,13 @@ def job(
         (result,) = run_lessons([lesson], profile, device, parameters, jobs=1, build=build)
         kept = ("seconds", "peak_mib", "error", "cells_done")
         text = result.notebook.read_text("utf-8") if result.notebook else ""
-        return {name: getattr(result, name) for name in kept} | {"notebook": text}
+        return {part: getattr(result, part) for part in kept} | {"notebook": text}
 
 
 def _files(lesson: Lesson) -> dict[str, bytes]:
     """Return what a lesson needs of its course: itself, its tables, the record of the claims."""
     course = lesson.path.parents[1]
-    paths = [lesson.path, *files_named_in(lesson.path), course / RECORD]
+    paths = [lesson.path, *files_named_in(lesson.path), course / "claims.json"]
     return {p.relative_to(course).as_posix(): p.read_bytes() for p in paths if p.is_file()}
 
 

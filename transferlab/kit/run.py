@@ -57,19 +57,9 @@ def run_lessons(
             time left is guessed from them.
         timeout: seconds after which a lesson is ended; by default the profile's.
     """
-    if profile not in LIMITS:
-        raise InputError(f"profile={profile!r} is unknown; expected one of {', '.join(LIMITS)}.")
+    given = {"profile": profile, "device": device, **(parameters or {})}
+    results = planned(lessons, given)
     choose_device(device)  # fail once here rather than in every lesson
-    always = {"profile": profile, "device": device}
-    given = {**always, **(parameters or {})}
-    results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
-    for result in results:
-        try:
-            check_parameters(result.lesson, always)
-        except InputError as error:  # this file is at fault; the others can run
-            result.fail(str(error))
-        else:
-            check_parameters(result.lesson, given)
     cores = max(1, int(cpu_quota()))
     jobs = min(jobs or (1 if profile == "full" else cores), len(lessons))
     environment = _environment(profile, device, threads or max(1, cores // jobs))
@@ -114,6 +104,22 @@ def run_lessons(
                 result.status = "interrupted"
             if unfinished:
                 report.write(results)
+    return results
+
+
+def planned(lessons: Sequence[Lesson], given: Mapping[str, Any]) -> list[Result]:
+    """Return a result for each lesson to be run with these parameters; some may have failed."""
+    profile = given["profile"]
+    if profile not in LIMITS:
+        raise InputError(f"profile={profile!r} is unknown; expected one of {', '.join(LIMITS)}.")
+    results = [Result(lesson, LIMITS[profile]) for lesson in lessons]
+    for result in results:
+        try:
+            check_parameters(result.lesson, {name: given[name] for name in ("profile", "device")})
+        except InputError as error:  # this file is at fault; the others can run
+            result.fail(str(error))
+        else:
+            check_parameters(result.lesson, given)
     return results
 
 

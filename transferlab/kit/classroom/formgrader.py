@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from transferlab.errors import InputError
-from transferlab.files import hash_text
 from transferlab.kit.classroom.deadlines import counted
 from transferlab.kit.classroom.decisions import check_points, decided
 from transferlab.kit.classroom.edition import Cell, Edition, about
 from transferlab.kit.classroom.rebuild import rebuild
 from transferlab.kit.classroom.records import Decision, Marking, Records, Submission
-from transferlab.kit.classroom.texts import LETTERS, several_lines
-from transferlab.kit.notebooks import KERNEL, source_of, write_text
+from transferlab.kit.classroom.texts import nobodys_number, several_lines
+from transferlab.kit.notebooks import KERNEL, notebook_text, source_of, write_text
 
 if TYPE_CHECKING:
     from nbgrader.api import Gradebook
@@ -50,7 +49,7 @@ def write_course(records: Records, edition: Edition, folder: Path) -> int:
             content = records.file_of(submission.sha).read_bytes()
             cells = [_harmless(cell) for cell in rebuild(content, edition).cells]
             path = folder / "autograded" / number / edition.chapter / f"{NOTEBOOK}.ipynb"
-            write_text(path, _notebook_text(cells))
+            write_text(path, _notebook_of(cells))
             _add_submission(book, edition.chapter, number, marking)
         book.db.commit()
     return len(found)
@@ -85,7 +84,7 @@ def _marked(records: Records, edition: Edition) -> dict[str, tuple[Submission, M
     for one in counted(records, edition.chapter).values():
         submission, marking = one.submission, records.marking(one.submission)
         if marking and marking.checks:
-            number = hash_text(f"{submission.number} {submission.sha}")[:10].translate(LETTERS)
+            number = nobodys_number(submission.number, submission.sha)
             found[number] = submission, decided(marking, records.decisions(submission))
     return dict(sorted(found.items()))
 
@@ -151,12 +150,9 @@ def _harmless(cell: Cell) -> Cell:
     return cell
 
 
-def _notebook_text(cells: list[Cell]) -> str:
+def _notebook_of(cells: list[Cell]) -> str:
     import nbformat
 
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    return nbformat.writes(
-        nbformat.from_dict(
-            {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
-        )
-    )
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}
+    return notebook_text(nbformat.from_dict(notebook))

@@ -12,6 +12,7 @@ from functools import partial
 from html import escape
 from pathlib import Path
 
+from transferlab.files import hash_text
 from transferlab.kit.notebooks import write_text
 
 PAGE = """<!doctype html>
@@ -33,7 +34,7 @@ pre.text {{ font-family: inherit }}
 </body></html>
 """
 HINTS = re.compile(r"<details>.*?</details>", re.DOTALL)  # needed while solving, not afterwards
-LETTERS = str.maketrans("0123456789", "ghijkmnpqr")  # 12e45 in a sheet would become a number
+LETTERS = str.maketrans("0123456789", "ghijkmnpqr")  # a sheet would make a number of 12e45
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # where a spreadsheet begins to compute
 
 
@@ -44,6 +45,11 @@ def several_lines(text: str, longest: int = 100_000) -> str:
         for c in text[:longest].replace("\r\n", "\n")
     )
     return kept if len(text) <= longest else f"{kept}\n… ({len(text):,} characters; cut here)"
+
+
+def nobodys_number(*parts: object) -> str:
+    """Return a number, of letters, that is always the same and tells nobody's name."""
+    return hash_text(" ".join(map(str, parts)))[:10].translate(LETTERS)
 
 
 def page(title: str, body: str) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.errors import InputError
-from transferlab.files import hash_text
 from transferlab.kit.classroom.deadlines import counted
 from transferlab.kit.classroom.decisions import check_points, decided
 from transferlab.kit.classroom.edition import Edition, about
@@ -17,9 +16,9 @@ from transferlab.kit.classroom.rebuild import rebuild
 from transferlab.kit.classroom.records import Check, Decision, Records, Submission
 from transferlab.kit.classroom.roster import read_rows
 from transferlab.kit.classroom.texts import (
-    LETTERS,
     block,
     from_cell,
+    nobodys_number,
     page,
     rendered,
     several_lines,
@@ -55,8 +54,7 @@ def written_answers(records: Records, edition: Edition) -> list[Answer]:
         for submission in submissions:
             counts = submission == counts_of[student].submission
             for check in _written(records, edition, submission):
-                number = hash_text(f"{submission.number} {submission.sha} {check.name}")[:10]
-                number = number.translate(LETTERS)
+                number = nobodys_number(submission.number, submission.sha, check.name)
                 earlier = before.get(check.name, "")
                 found.append(Answer(number, submission, check, earlier, counts))
                 if check.points is not None:
