@@ -34,7 +34,7 @@ WHEELS := --no-index --find-links $(WHEELHOUSE)
 LESSON_FILES = $(sort $(wildcard course/[0-9]*/0[1-9]_*.ipynb solutions/*/exercises.ipynb))
 # Without bars. The others are those of transferlab/kit/kernel.py, for pytest itself and for the
 # kernels of nbval, which has a kernelspec of its own.
-FOR_TESTS = TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE \
+FOR_TESTS = TQDM_DISABLE=1 OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1 \
 	MALLOC_MMAP_THRESHOLD_=33554432 MALLOC_TRIM_THRESHOLD_=1073741824
 PYTEST = $(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist loadscope
 

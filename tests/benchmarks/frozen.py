@@ -2,9 +2,11 @@
 
     python tests/benchmarks/frozen.py                                     # about 10 minutes
     python tests/benchmarks/frozen.py --rows TransferLab Lightning --rounds 3
+    python tests/benchmarks/frozen.py --images solar_cells
 
-Ants against bees (generated images, when they are absent) with MobileNet v2: 10 epochs, batches of
-4, SGD with momentum 0.9, a learning rate of 0.001, on the CPU with all cores. The source is the
+Ants against bees (generated images, when they are absent), or functional solar cells against
+defective ones of other modules, with MobileNet v2: 10 epochs, batches of 4, SGD with momentum 0.9,
+a learning rate of 0.001, on the CPU with all cores. The source is the
 loop of PyTorch's transfer learning tutorial. It decodes, crops and flips every image in every epoch
 and sends it through the frozen network; so do the frameworks, each with the recipe of its own pages
 and with as many processes that decode as there are cores. TransferLab computes the features once,
@@ -19,17 +21,19 @@ way for all, and must agree with the source's as far as so few images can tell.
 
 import argparse
 import math
+import shutil
 import statistics
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from frozen_rows import ROWS
 from report import Runs, busy, ratio_figure, ratios, timing_table, write
 from torchvision.transforms.functional import to_pil_image
 from workers import FOLDER, RowError, Worker
 
-from transferlab.data import resize, shapes
+from transferlab import data
 from transferlab.data.places import data_folder
 from transferlab.device import cpu_quota
 from transferlab.kit.kernel import ENVIRONMENT as KERNEL  # what a lesson's process has
@@ -37,27 +41,50 @@ from transferlab.kit.kernel import ENVIRONMENT as KERNEL  # what a lesson's proc
 SCRIPT = Path(__file__).with_name("frozen_rows.py")
 SOURCE = "tutorial"
 GENERATED = {"train": 244, "val": 153}  # as many as there are ants and bees
+SOLAR_CELLS = {"train": 400, "val": 200}
 
 
-def find_images() -> tuple[str, str | None]:
+def find_images(kind: str) -> tuple[Path, Path | None]:
     """Return the folder of images and the file of weights, if there are any."""
-    folder = data_folder()
-    if folder is not None and (folder / "hymenoptera").is_dir():
-        weights = folder / "weights" / "mobilenet_v2_imagenet_dequantized.pth"
-        return str(folder / "hymenoptera"), str(weights) if weights.is_file() else None
+    folder = data_folder() or Path()
+    weights = folder / "weights" / "mobilenet_v2_imagenet_dequantized.pth"
+    known = weights if weights.is_file() else None
+    if kind == "solar_cells":
+        return write_images(FOLDER / "frozen-cells", solar_cells()), known
+    if (folder / "hymenoptera").is_dir():
+        return folder / "hymenoptera", known
     print("There are no ants and bees (set TRANSFERLAB_DATA): generated shapes, random weights.")
-    return str(generated_images(FOLDER / "frozen-images")), None
+    return write_images(FOLDER / "frozen-images", generated_images()), None
 
 
-def generated_images(folder: Path) -> Path:
-    """Write two classes of shapes as JPEG files of 256×256 pixels."""
-    for seed, (part, n) in enumerate(GENERATED.items()):
-        drawn = shapes(8 * n, seed=seed, size=64)
-        drawn = resize(drawn.subset((drawn.y < 2).nonzero().flatten()[:n]), 256)
+def generated_images() -> dict[str, data.MemoryDataset]:
+    """Return two classes of shapes, 256×256 pixels, for training and validation."""
+    drawn = {part: data.shapes(8 * n, seed=n, size=64) for part, n in GENERATED.items()}
+    return {
+        part: data.resize(drawn[part].subset((drawn[part].y < 2).nonzero().flatten()[:n]), 256)
+        for part, n in GENERATED.items()
+    }
+
+
+def solar_cells() -> dict[str, data.MemoryDataset]:
+    """Return cells of 300×300 pixels; those for validation come from modules of their own."""
+    groups = data.solar_modules()
+    parts = data.split(data.solar_cells(), (0.7, 0.3), groups=groups)
+    return {
+        part: data.in_memory(data.subset(cells, torch.linspace(0, len(cells) - 1, n).long()))
+        for (part, n), cells in zip(SOLAR_CELLS.items(), parts, strict=True)
+    }
+
+
+def write_images(folder: Path, parts: dict[str, data.MemoryDataset]) -> Path:
+    """Write data sets as JPEG files, a folder per part and class."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for part, drawn in parts.items():
         for number, (x, y) in enumerate(drawn):
             file = folder / part / drawn.classes[y] / f"{number}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
-            to_pil_image(x.clamp(0, 1)).save(file)
+            image = x if x.dtype == torch.uint8 else x.clamp(0, 1)
+            to_pil_image(image).save(file, quality=95)
     return folder
 
 
@@ -70,8 +97,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--images", choices=("hymenoptera", "solar_cells"), default="hymenoptera")
     asked = parser.parse_args()
-    folder, weights = find_images()
+    folder, weights = find_images(asked.images)
     print(busy())
     names = [name for name in ROWS if name in asked.rows or name == SOURCE]
     if "TransferLab again" in names and "TransferLab" not in names:
@@ -83,7 +111,9 @@ def main() -> None:
         for name in names:  # "TransferLab again" finds what "TransferLab" has left
             worker = Worker(SCRIPT, name, threads, KERNEL if "TransferLab" in name else {})
             try:
-                found = worker.ask(folder=folder, weights=weights, seed=number)
+                found = worker.ask(
+                    folder=str(folder), weights=weights and str(weights), seed=number
+                )
             except RowError as error:
                 faults.append(str(error))
                 print(f"  {error}", flush=True)
@@ -107,7 +137,7 @@ def main() -> None:
         if apart > chance(right, found["images"]):
             runs.notes.append("another accuracy")
         faults += [f"{name}: {note}" for note in runs.notes]
-    title = "A new head on a frozen MobileNet v2"
+    title = f"A new head on a frozen MobileNet v2, {asked.images}"
     timing_table(title, rows, SOURCE)
     figure = ratio_figure({title: ratios(rows, SOURCE)}, "the tutorial's loop")
     write("frozen", {name: asdict(runs) for name, runs in rows.items()}, figure)

@@ -1,23 +1,21 @@
-"""Real weights: photos and sentences per second, and a new head on photos of solar cells.
+"""Real weights: photos and sentences per second.
 
     python tests/benchmarks/real.py               # about 10 minutes
     python tests/benchmarks/real.py --rounds 1 --tasks photos
 
 `photos`: the features of 32 photos of 224 pixels, EfficientNet-Lite0, on one thread and on all.
 timm's network is used as its pages show it; so is its memory order. `sentences`: the vectors of 256
-passages, MiniLM. `start`: from a new process to the first vector. `head`: ten epochs of training a
-new head on 400 solar cells of 160 pixels; the loop decodes each photo once an epoch and sends it
-through the frozen network, as tutorials do. "TransferLab again" finds the features in the cache.
+passages, MiniLM. `start`: from a new process to the first vector. (A new head on photos of solar
+cells: `frozen.py --images solar_cells`.)
 
 Each row has a process of its own; one round asks each row once, so that what slows a round slows
-all of them. Results are checked: the same vectors, or as good a head.
+all of them. Results are checked: the same vectors.
 """
 
 import argparse
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -28,14 +26,14 @@ from report import Runs, busy, ratio_figure, ratios, timing_table, write
 from torch import Tensor
 from workers import RowError, Worker, serve
 
-from transferlab import data, fit, freeze, load_backbone
+from transferlab import data, freeze, load_backbone
 from transferlab.device import cpu_quota
-from transferlab.features import extract_features, train_head
+from transferlab.features import extract_features
 from transferlab.kit.kernel import ENVIRONMENT as KERNEL
 from transferlab.models.packaged import packaged_file
 
 SCRIPT = Path(__file__)
-PHOTOS, SENTENCES, CELLS, EPOCHS = 32, 256, 400, 10
+PHOTOS, SENTENCES = 32, 256
 Task = Callable[[], Tensor]  # what is timed; its result is compared
 
 
@@ -91,33 +89,10 @@ def start_task(row: str) -> Task:
     return first
 
 
-def head_task(row: str) -> Task:
-    """Return what trains a new head; its result is one number, the accuracy on other modules."""
-    model = load_backbone("efficientnet_lite0", "packaged", num_classes=2, size=160, seed=0)
-    freeze(model)
-    cells = data.solar_cells(transform=model.transform)
-    train, test = data.split(cells, (0.7, 0.3), groups=data.solar_modules())
-    train = data.subset(train, torch.linspace(0, len(train) - 1, CELLS).long())
-    options = {"epochs": EPOCHS, "batch_size": 32, "lr": 1e-3, "seed": 0, "device": "cpu"}
-    seen = extract_features(model, data.subset(test, torch.arange(200)), device="cpu")
-
-    def trained() -> Tensor:
-        if row == "tutorial":
-            fit(model, train, **options)
-        else:
-            train_head(model, train, cache=os.environ["TRANSFERLAB_CACHE"], **options)
-        with torch.inference_mode():
-            right = model.head(seen.x).argmax(1) == seen.y
-        return right.double().mean().view(1, 1)
-
-    return trained
-
-
 TASKS = {  # task → its function, its rows (the first is the reference), how far results may differ
     "photos": (photo_task, ("timm", "timm, channels_last", "timm, bfloat16", "TransferLab"), 0.05),
     "sentences": (sentence_task, ("sentence-transformers", "TransferLab"), 1e-4),
     "start": (start_task, ("sentence-transformers", "TransferLab"), 1e-4),
-    "head": (head_task, ("tutorial", "TransferLab", "TransferLab again"), 0.05),
 }
 ready: dict[tuple[str, str], Task] = {}
 
@@ -145,23 +120,21 @@ def compare(task: str, threads: int, rounds: int) -> tuple[dict[str, Runs], list
     _, names, tolerance = TASKS[task]
     rows, faults, expected = {name: Runs() for name in names}, [], None
     for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as cache:
-            for name in names:
-                own = {**KERNEL, "TRANSFERLAB_CACHE": cache} if "TransferLab" in name else {}
-                worker = Worker(SCRIPT, name, threads, own)
-                try:
-                    found = worker.ask(task=task)
-                except RowError as error:
-                    faults.append(str(error))
-                    continue
-                finally:
-                    worker.close()
-                expected = expected or found["result"]
-                apart = agreement(found["result"], expected)
-                rows[name].seconds.append(found["seconds"])
-                rows[name].accuracy.append(1 - apart)
-                if apart > tolerance:
-                    rows[name].notes.append("another result")
+        for name in names:
+            worker = Worker(SCRIPT, name, threads, KERNEL if "TransferLab" in name else {})
+            try:
+                found = worker.ask(task=task)
+            except RowError as error:
+                faults.append(str(error))
+                continue
+            finally:
+                worker.close()
+            expected = expected or found["result"]
+            apart = agreement(found["result"], expected)
+            rows[name].seconds.append(found["seconds"])
+            rows[name].accuracy.append(1 - apart)
+            if apart > tolerance:
+                rows[name].notes.append("another result")
     faults += [f"{name}: {note}" for name, runs in rows.items() for note in runs.notes]
     return {n: runs for n, runs in rows.items() if len(runs.seconds) == rounds}, faults
 

@@ -22,7 +22,7 @@ TEACHERS_PACKAGES = ("typer", "papermill", "nbconvert", "nbgrader", "rich", "jin
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what whoever runs the tests has set."""
     for name in list(os.environ):
-        if name.startswith(("OMP_WAIT", "MALLOC_", "GLIBC_TUNABLES")):
+        if name.startswith(("OMP_WAIT", "OPENBLAS", "MALLOC_", "GLIBC_TUNABLES")):
             monkeypatch.delenv(name)
 
 
@@ -35,21 +35,33 @@ def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def test_the_memory_is_tuned_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert kernel.environment() == (kernel.ENVIRONMENT if LINUX else kernel.WAITING)
+    assert kernel.environment() == (kernel.ENVIRONMENT if LINUX else kernel.THREADS)
     for system in ("darwin", "win32"):
         monkeypatch.setattr(sys, "platform", system)
-        assert kernel.environment() == {"OMP_WAIT_POLICY": "PASSIVE"}
+        assert kernel.environment() == kernel.THREADS
 
 
 @pytest.mark.parametrize("name", ["MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
 def test_who_has_tuned_the_memory_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
-    assert kernel.environment() == {"OMP_WAIT_POLICY": "PASSIVE"}
+    assert kernel.environment() == kernel.THREADS
 
 
-def test_who_lets_threads_spin_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert "OMP_WAIT_POLICY" not in kernel.environment()
+@pytest.mark.parametrize("name", kernel.THREADS)
+def test_who_has_chosen_threads_is_left_alone(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "2")
+    assert name not in kernel.environment()
+
+
+def test_numpy_computes_in_one_thread_and_torch_in_as_many_as_asked() -> None:
+    code = (
+        "import numpy, torch, threadpoolctl; "
+        "print([p['num_threads'] for p in threadpoolctl.threadpool_info()"
+        " if p['internal_api'] == 'openblas'], torch.get_num_threads())"
+    )
+    own = {**os.environ, **kernel.environment(), "OMP_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", code], env=own, capture_output=True, text=True)
+    assert done.stdout.split() in (["[1]", "2"], ["[]", "2"])  # [] where NumPy has another library
 
 
 def test_a_kernel_gets_the_variables(installed: Path) -> None:

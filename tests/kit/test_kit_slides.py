@@ -36,13 +36,16 @@ def course(tmp_path: Path) -> Path:
         shown("text/plain", "just text"),
         v4.new_markdown_cell("## The claims\n\nWritten down before."),
         shown("text/html", TABLE),
+        v4.new_markdown_cell("## 2. A formula\n\n$$y = 2$$\n\n| a | b |\n| - | - |\n| 1 | 2 |"),
+        v4.new_markdown_cell("## Only words\n\nNothing to see."),
         v4.new_markdown_cell("## Decide\n\nTo buy?\n\n<details><summary>Answer</summary>\n\nNo."),
         v4.new_markdown_cell(
             "## Your turn\n\n1. Try.\n\n## Recap\n\n- **Short.** And more.\n- End"
         ),
         v4.new_markdown_cell("## References\n\n- Somebody (2020)"),
     ]
-    cells[9].source += "\n\n</details>"
+    another = "<details><summary>Check</summary>\n\nOf another question.\n\n</details>"
+    cells[11].source += f"\n\n</details>\n\n{another}"
     (tmp_path / "course/01_a").mkdir(parents=True)
     about = {"transferlab": {"question": "Is it *really* so?"}}
     path = tmp_path / "course/01_a/01_why.ipynb"
@@ -56,9 +59,9 @@ def test_a_lesson_becomes_slides(course):
     (lesson,) = find_lessons(course)
     slides = list(slides_of(lesson, "a hint"))
     headings = [slide.heading for slide in slides]
-    expected = ["Why?", "The question", "One picture", "Two more", "The claims", "Decide", "Recap"]
-    assert headings == expected
-    title, question, picture, drawing, claims, decide, recap = slides
+    expected = ["Why?", "The question", "One picture", "Two more", "The claims"]
+    assert headings == [*expected, "A formula", "A formula", "Decide", "Recap"]
+    title, question, picture, drawing, claims, formula, table, decide, recap = slides
     assert "<math" in title.seen and title.notes == "a hint"
     assert "<strong>Is it <em>really</em> so?</strong>" in question.seen
     assert "A story." in question.notes
@@ -68,6 +71,10 @@ def test_a_lesson_becomes_slides(course):
     )
     assert 'alt="locks"' in drawing.seen
     assert TABLE in claims.seen
+    assert "<math" in formula.seen and "<td>1</td>" in table.seen
+    assert "Nothing to see." in table.notes  # what has no slide is said over the one before
+    assert "<figcaption>a &quot;red&quot; dot</figcaption>" in picture.seen
+    assert "Of another question" not in decide.seen
     assert re.search(r"To buy\?.*class=\"fragment\".*No\.", decide.seen, re.DOTALL)
     assert "<li>Short.</li>" in recap.seen and "And more" not in recap.seen
 

@@ -47,7 +47,7 @@ class L2(_Norm):
     There is no factor ½: the gradient is 2λθ, which is torch's `weight_decay=2λ` in SGD and Adam
     (AdamW decays the weights apart from the gradient, which is something else).
 
-    Source: Krogh and Hertz, A Simple Weight Decay Can Improve Generalization (1992).
+    Source: Krogh and Hertz, A Simple Weight Decay Can Improve Generalization (1991).
 
     Args:
         strength: λ.

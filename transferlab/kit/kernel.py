@@ -8,11 +8,12 @@ runner and `transferlab lab`. `import transferlab` changes none.
 import os
 import sys
 
-WAITING = {
+THREADS = {
     # Threads that wait for work should sleep. By default they spin, and on a machine that is doing
-    # something else as well, that makes small networks ten times slower. Read when torch is
-    # imported.
+    # something else as well, that makes small networks ten times slower. NumPy's cannot sleep: two
+    # make a linear probe ten times slower than one. Read when torch and NumPy are imported.
     "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_NUM_THREADS": "1",
 }
 MEMORY = {
     # Let the C library (glibc) keep freed memory for the next step. By default it returns the large
@@ -22,17 +23,17 @@ MEMORY = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # smaller blocks are kept; glibc's maximum
     "MALLOC_TRIM_THRESHOLD_": str(2**30),  # up to so many free bytes
 }
-ENVIRONMENT = WAITING | MEMORY
+ENVIRONMENT = THREADS | MEMORY
 COMMAND = "python -m transferlab.kit.kernel"
 
 
 def environment() -> dict[str, str]:
     """Return the variables that a process with a lesson should have besides those of this one.
 
-    Whoever has set a variable of the same kind is left alone: OMP_WAIT_POLICY, or one that tunes
+    Whoever has set a variable of the same kind is left alone: one of the threads, or one that tunes
     the memory of the C library (man mallopt).
     """
-    wanted = {name: value for name, value in WAITING.items() if name not in os.environ}
+    wanted = {name: value for name, value in THREADS.items() if name not in os.environ}
     tuned = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)
     if sys.platform.startswith("linux") and not tuned:
         wanted |= MEMORY

@@ -3,8 +3,9 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ from transferlab.errors import InputError
 from transferlab.files import written_whole
 from transferlab.kit.classroom.rebuild import read_submission
 from transferlab.kit.classroom.records import Records, Submission
+from transferlab.kit.classroom.repositories import fetch, is_table, read_table
 from transferlab.kit.classroom.roster import Student, find_students
 from transferlab.kit.classroom.sources import LARGEST, Entry, opened, plain, read_source
 
@@ -22,19 +24,25 @@ CANVAS = re.compile(r"(?P<who>[^_]+)(?P<late>_LATE)?_(?P<number>\d+)_\d+_", re.I
 COPY = re.compile(
     r"(?: \((\d{1,3})\)|-(\d{1,3}))?$"
 )  # "exercises (1)", "exercises-1": later copies
+MOST_READ = 10 * LARGEST  # bytes of all notebooks of a student
 
 Owner = tuple[str, ...]  # a name, the platform's number if there is one, the platform
 Groups = dict[Owner, list[Entry]]
+Chosen = list[tuple[Submission, bytes]]  # of one student; the last one counts
 
 
 @dataclass
 class Collected:
-    """What a collecting has found, as lines to be shown; `refused` and `unknown` need a person."""
+    """What a collecting has found, as lines to be shown.
+
+    `refused`, `not_had` (repositories) and `unknown` need a person.
+    """
 
     new: list[str] = field(default_factory=list)
     resubmitted: list[str] = field(default_factory=list)
     known: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    not_had: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -48,6 +56,7 @@ def collect(
     times: Mapping[str, float] = MappingProxyType({}),
     *,
     dry_run: bool = False,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Collected:
     """Take over what students have handed in; what is known already stays as it is.
 
@@ -56,15 +65,16 @@ def collect(
     "refused", "too large" or "unreadable", with the reason; what was taken before then counts.
 
     Args:
+        source: a folder, a zip file, or a table of git repositories.
         grade_ids: the names of the chapter's cells; they tell its notebook from other files.
         times: when students have handed in what counts in this source, by id.
         dry_run: write nothing, only tell what would happen.
+        tell: called with a line that says how far it is, when it takes long.
     """
     done, students, before = Collected(), records.students(), records.submissions(chapter)
-    for student, entries in _by_student(read_source(source), students, done):
+    for student, chosen in _chosen(source, students, grade_ids, done, tell):
         earlier = before.setdefault(student.id, [])
         known = {submission.sha for submission in earlier}
-        chosen = _choose(student, entries, grade_ids)
         newest = replace(chosen[-1][0], handed_in=times.get(student.id))
         for submission, content in [*chosen[:-1], (newest, chosen[-1][1])]:
             who = f"{student.name}: {submission.file}"
@@ -83,6 +93,27 @@ def collect(
                 records.add_submission(chapter, submission)
     done.missing = [student.name for student in students if student.id not in before]
     return done
+
+
+def _chosen(
+    source: Path,
+    students: list[Student],
+    grade_ids: Sequence[str],
+    done: Collected,
+    tell: Callable[[str], None],
+) -> Iterator[tuple[Student, Chosen]]:
+    """Yield what each student has handed in; what nobody can have is listed in `done`."""
+    if not is_table(source):
+        for student, entries in _by_student(read_source(source), students, done):
+            yield student, _choose(student, entries, grade_ids)
+        return
+    repositories, done.unknown = read_table(source, students)
+    choose = partial(_choose, grade_ids=grade_ids)
+    for student, found in fetch(repositories, choose, tell):
+        if isinstance(found, str):
+            done.not_had.append(f"{student.name}: {found}")
+        else:
+            yield student, found
 
 
 # ---- whose is it? --------------------------------------------------------------------------------
@@ -141,16 +172,14 @@ def _students_of(owner: Owner, students: list[Student]) -> list[Student]:
 # ---- which file is it? ---------------------------------------------------------------------------
 
 
-def _choose(
-    student: Student, entries: list[Entry], grade_ids: Sequence[str]
-) -> list[tuple[Submission, bytes]]:
+def _choose(student: Student, entries: list[Entry], grade_ids: Sequence[str]) -> Chosen:
     """Return the submissions of a student with their bytes; the last one counts.
 
     Of several notebooks those of the chapter are taken, else those with its name, in the order of
-    their age.
+    their age. The others may be large: all lessons may lie there too.
     """
     entries = [found for entry in entries for found in opened(entry)]
-    notebooks, problems, size = [], [], 0
+    notebooks, problems, read = [], [], 0
     for entry in entries:
         if entry.refused:
             problems.append(f"{entry.where} is {entry.refused}")
@@ -160,19 +189,23 @@ def _choose(
             except (InputError, OSError) as error:
                 problems.append(f"{entry.where} cannot be read: {error}")
                 continue
-            size += len(content)
-            if size > LARGEST:
-                return [_not_taken(student, "too large", f"{entry.where} makes it more than 20 MB")]
             notebooks.append((_rank(entry, content, grade_ids), entry, content))
+            read += len(content)
+            if read > MOST_READ:
+                return [_not_taken(student, "too large", "its notebooks have more than 200 MB")]
     if not notebooks:
-        others = ", ".join(entry.where for entry in entries[:3])
+        others = ", ".join(entry.where for entry in entries[:3]) or "nothing"
         return [
             _not_taken(student, "refused", "; ".join(problems) or f"no notebook; found {others}")
         ]
     notebooks.sort(key=lambda notebook: notebook[0])
     taken = [notebook for notebook in notebooks if notebook[0][:2] == notebooks[-1][0][:2]]
+    (first, *_), (last, newest, _) = taken[0], taken[-1]
+    if sum(len(content) for *_, content in taken) > LARGEST:
+        return [_not_taken(student, "too large", f"{newest.where} makes it more than 20 MB")]
     if len(taken) > 1:
-        problems.append(f"{len(taken)} notebooks; {taken[-1][1].where} counts, it is the newest")
+        why = "it is the newest" if first[2:] < last[2:] else "it is the last by name"
+        problems.append(f"{len(taken)} notebooks; {newest.where} counts, {why}")
     return [
         (
             Submission(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from transferlab.kit.classroom.roster import Student
 
 commands = typer.Typer(
-    help="Collect, mark and give back the exercises of a class, without a network.\n\n"
+    help="Collect, mark and give back the exercises of a class. Only git repositories and clusters "
+    "need a network.\n\n"
     "Every command ends with 0, with 1 when something needs a person, with 2 on bad input.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -120,7 +121,12 @@ def release(
 @commands.command()
 def collect(
     chapter: Chapter,
-    source: Annotated[Path, typer.Argument(help="A folder, or a zip file from Moodle or Canvas.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder, a zip file from Moodle or Canvas, or a table of git repositories."
+        ),
+    ],
     times: Annotated[
         Path | None,
         typer.Option(help="A CSV file that says who handed in when: Moodle's grading worksheet."),
@@ -137,6 +143,12 @@ def collect(
     renamed, lie deeper, in a zip file, or twice: the newest notebook of the chapter counts. Links,
     paths that lead elsewhere and more than 20 MB are refused, and listed.
 
+    Or it is a CSV file with the headings id, repository and perhaps branch: https or ssh addresses,
+    or folders. Of each, the newest commit is read, and nothing is checked out. Git uses your keys:
+    when students gave the addresses, look that none is a place that only you may read. A commit's
+    date can be forged, so without --times the time of collecting counts: collect right after the
+    due date, within the grace of `release`.
+
     Collect as often as you like: what is known stays, a resubmission is kept beside the older one,
     and the newest counts, or the best: see `release`. With a due date, name a table of times, or
     collect once when it has passed: what is new after that is listed as "time not known".
@@ -146,6 +158,7 @@ def collect(
       transferlab class collect 02_concepts downloads.zip --dry-run
       transferlab class collect 02_concepts downloads.zip
       transferlab class collect 02_concepts downloads.zip --times worksheet.csv
+      transferlab class collect 02_concepts repositories.csv
     """
     from transferlab.kit.classroom.collect import collect as take_over
     from transferlab.kit.classroom.deadlines import read_times
@@ -154,19 +167,22 @@ def collect(
     with _open_class(folder) as records:
         edition = read_edition(course, solutions, chapter)
         when = read_times(times, records.students()) if times else {}
-        done = take_over(records, chapter, source, edition.grade_ids, when, dry_run=dry_run)
+        ids = edition.grade_ids
+        done = take_over(records, chapter, source, ids, when, dry_run=dry_run, tell=_tell)
+    _tell("")
     print("Nothing was written; this would happen." if dry_run else f"Collected from {source}.")
     for what, found in (
         ("new", done.new),
         ("resubmitted", done.resubmitted),
         ("known already", done.known),
         ("refused", done.refused),
+        ("could not be had", done.not_had),
         ("whose is it", done.unknown),
         ("notes", done.notes),
         ("still missing", done.missing),
     ):
         _list(what, found)
-    raise typer.Exit(1 if done.refused or done.unknown else 0)
+    raise typer.Exit(1 if done.refused or done.not_had or done.unknown else 0)
 
 
 @commands.command()
@@ -208,10 +224,7 @@ def mark(
     from transferlab.kit.classroom.written import carry_over
 
     def tell(progress: Progress) -> None:
-        if sys.stdout.isatty():
-            print(f"\r\033[K{progress.line()}", end="", flush=True)
-        else:
-            print(progress.line(), flush=True)
+        _tell(progress.line())
 
     with _open_class(folder) as records:
         edition = read_edition(course, solutions, chapter)
@@ -394,6 +407,45 @@ def accept(chapter: Chapter, student: Who, folder: Class = Path()) -> None:
 
 
 @commands.command()
+def merge(
+    others: Annotated[
+        list[Path],
+        typer.Argument(metavar="OTHER…", help="The folder of the class on another machine."),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    folder: Class = Path(),
+) -> None:
+    """Bring together a class that was collected, marked or given points on several machines.
+
+    Copy the class's folder of the other machine to a place outside your own, and name it. What it
+    has and yours lacks is taken over: students, submissions, markings, points by hand. It is never
+    changed, and to merge it again changes nothing. Merge in both directions, and both machines say
+    the same. Where a name, a due date or the late days differ, yours stay, and a line says so.
+
+    A table or formgrader's folder from `written` is taken back where it was made: do that first.
+
+    \b
+    Examples:
+      transferlab class merge /media/usb/physics-24 --dry-run
+      transferlab class merge /media/usb/physics-24
+      transferlab class merge ~/from-ada/physics-24 ~/from-bo/physics-24
+    """
+    from transferlab.kit.classroom.merging import merge as take_over
+
+    stay = 0
+    if dry_run:
+        print("Nothing was written; this would happen.")
+    with _open_class(folder) as records:
+        for other in others:
+            done = take_over(records, other, dry_run=dry_run)
+            new = ", ".join(f"{kind} {count}" for kind, count in done.new.items() if count)
+            print(f"From {other}: {f'new {new}' if new else 'nothing new'}.")
+            _list("yours stay", done.ours_stays)
+            stay += len(done.ours_stays)
+    raise typer.Exit(1 if stay else 0)
+
+
+@commands.command()
 def feedback(
     chapter: Chapter,
     to: Annotated[Path | None, typer.Option(help="The folder, else in the class's.")] = None,
@@ -523,6 +575,14 @@ def similar(
         print(f"{pair.one.name} · {pair.other.name}: {both}, in {', '.join(pair.exercises)}")
     print("Please look at both answers." if pairs else "No answers are alike.")
     raise typer.Exit(1 if pairs else 0)
+
+
+def _tell(line: str) -> None:
+    """Show how far it is: in a terminal in one line, which an empty one ends, else in many."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{line}", end="", flush=True)
+    elif line:
+        print(line, flush=True)
 
 
 def _list(what: str, lines: list[str]) -> None:

@@ -195,11 +195,14 @@ class Records:
             )
 
     def submissions(self, chapter: str) -> dict[str, list[Submission]]:
-        """Return the submissions of a chapter by student, in the order of collecting."""
+        """Return the submissions of a chapter by student, in the order of collecting.
+
+        Of time: numbers tell no order when records of several machines were merged.
+        """
         found: dict[str, list[Submission]] = {}
         for *texts, notes, number, collected, handed_in in self.database.execute(
             "SELECT student, sha, file, status, reason, notes, number, collected, handed_in "
-            "FROM submissions WHERE chapter = ? ORDER BY number",
+            "FROM submissions WHERE chapter = ? ORDER BY collected, number",
             (chapter,),
         ):
             times = collected, handed_in
@@ -225,13 +228,11 @@ class Records:
     def marking(self, submission: Submission) -> Marking | None:
         """Return the newest marking of a submission; None when there is none."""
         row = self.database.execute(
-            "SELECT marking FROM markings WHERE submission = ? ORDER BY number DESC LIMIT 1",
+            "SELECT marking FROM markings WHERE submission = ? "
+            "ORDER BY marked DESC, number DESC LIMIT 1",
             (submission.number,),
         ).fetchone()
-        if row is None:
-            return None
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(row[0]).items()}
-        return Marking(**values | {"checks": tuple(Check(**check) for check in values["checks"])})
+        return read_marking(row[0]) if row else None
 
     def add_decisions(self, decided: Iterable[tuple[Submission, Decision]]) -> None:
         """Keep what a person has decided, all of it or nothing."""
@@ -246,10 +247,16 @@ class Records:
         """Return what persons have decided about a submission, the oldest first."""
         rows = self.database.execute(
             "SELECT name, points, comment, released FROM points WHERE submission = ? "
-            "ORDER BY number",
+            "ORDER BY given, number",
             (submission.number,),
         )
         return [Decision(*values, tuple(json.loads(released))) for *values, released in rows]
+
+
+def read_marking(text: str) -> Marking:
+    """Return a marking as the record keeps it, in JSON."""
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(text).items()}
+    return Marking(**values | {"checks": tuple(Check(**check) for check in values["checks"])})
 
 
 def _user() -> str:

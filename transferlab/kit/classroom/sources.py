@@ -58,7 +58,7 @@ def read_source(source: Path) -> list[Entry]:
             f"{source} is neither a folder nor a zip file; expected a folder with one folder for "
             "each student, or what Moodle or Canvas offer as a download of all submissions."
         )
-    return _listed(_in_folder(source) if source.is_dir() else _in_zip(source), MOST)
+    return listed(_in_folder(source) if source.is_dir() else _in_zip(source), MOST)
 
 
 def opened(entry: Entry) -> list[Entry]:
@@ -66,13 +66,14 @@ def opened(entry: Entry) -> list[Entry]:
     if entry.refused or entry.suffix != ".zip":
         return [entry]
     try:
-        inside = _listed(_in_zip(io.BytesIO(entry.read())), MOST_OF_ONE)
+        inside = listed(_in_zip(io.BytesIO(entry.read())), MOST_OF_ONE)
     except InputError as error:
         return [replace(entry, refused=f"no zip file that can be opened: {error}")]
     return [replace(found, path=(*entry.path, *found.path)) for found in inside]
 
 
-def _listed(found: Iterator[Entry], most: int) -> list[Entry]:
+def listed(found: Iterator[Entry], most: int) -> list[Entry]:
+    """Return at most so many files, without those that systems and editors leave behind."""
     entries = []
     for entry in found:
         if not LEFT_BEHIND & set(entry.path) and not entry.path[-1].startswith("._"):

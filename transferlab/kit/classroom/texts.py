@@ -35,6 +35,7 @@ pre.text {{ font-family: inherit }}
 """
 HINTS = re.compile(r"<details>.*?</details>", re.DOTALL)  # needed while solving, not afterwards
 LETTERS = str.maketrans("0123456789", "ghijkmnpqr")  # a sheet would make a number of 12e45
+ARG = re.compile(r"\\arg(?![a-zA-Z])")  # which latex2mathml leaves as it is
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # where a spreadsheet begins to compute
 
 
@@ -77,7 +78,7 @@ def _formula(renderer: object, tex: str, display: str) -> str:
     from latex2mathml.converter import convert
 
     try:
-        return str(convert(tex, display=display))
+        return str(convert(ARG.sub(r"\\text{arg}\\,", tex), display=display))
     except Exception:  # its errors have no base of their own
         return escape(f"${tex}$")
 

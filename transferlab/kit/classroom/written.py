@@ -78,7 +78,8 @@ def carry_over(records: Records, edition: Edition) -> int:
     """
     earlier: dict[tuple[str, str], Answer] = {}
     carried = []
-    for answer in sorted(written_answers(records, edition), key=lambda a: a.submission.number):
+    answers = written_answers(records, edition)
+    for answer in sorted(answers, key=lambda a: (a.submission.collected, a.submission.number)):
         check, where = answer.check, (answer.submission.student, answer.check.name)
         known = earlier.get(where)
         if check.points is not None:

@@ -25,9 +25,14 @@ from transferlab.kit.notebooks import read_json, source_of, write_text
 TEMPLATE = Path(__file__).with_name("deck.html")
 REVEAL = "reveal"  # the folder of reveal.js beside the decks
 PARTS = ("dist/reveal.css", "dist/reset.css", "dist/reveal.js", "plugin/notes")
-HOW = "Arrow keys turn the slides, S opens the speaker's view with notes, Escape shows all at once."
+HOW = """Arrow keys turn the slides, S opens the speaker's view with notes, Escape shows all at
+once. For paper, add ?print-pdf to the address and print."""
 QUESTION, DECIDE, RECAP = "The question", "Decide", "Recap"
-SILENT = ("Your turn", "References", "The chapter in short")  # no slide of their own
+NO_SLIDE = ("What runs where", "Your turn", "References", "The chapter in short")
+# What a text shows by itself: formulas on lines of their own, and tables.
+SHOWN = re.compile(r"\$\$.+?\$\$|(?:^\|[^\n]*\|[ ]*$\n?)+", re.DOTALL | re.MULTILINE)
+TABLES = re.compile(r"<table.*?</table>", re.DOTALL)
+NUMBER = re.compile(r"^\d+\. ")
 FOLDED = re.compile(r"<details>(?:<summary>(.*?)</summary>)?(.*?)</details>", re.DOTALL)
 BOLD = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 HEADING = re.compile(r"^## ", re.MULTILINE)
@@ -73,7 +78,10 @@ def write_decks(lessons: Sequence[Lesson], course: Path, to: Path) -> list[Path]
         write_text(path, page)
         decks.append(path)
     entries = zip(lessons, decks, strict=True)
-    links = [f"- [{one.title}]({path.relative_to(to).as_posix()})" for one, path in entries]
+    links = [
+        f"- {one.name[:2]}.{one.path.stem[:2]} [{one.title}]({path.relative_to(to).as_posix()})"
+        for one, path in entries
+    ]
     write_text(to / "index.html", page_of("Slides", rendered("\n".join([HOW, "", *links]))))
     return decks
 
@@ -107,21 +115,34 @@ def slides_of(lesson: Lesson, hint: str = "") -> Iterator[Slide]:
     """Yield the slides of a lesson."""
     first, *sections = sections_of(read_json(lesson.path)["cells"])
     goals = [point for point in _points(first.text) if not point.startswith("**")]
-    yield Slide(lesson.title, _list(goals), hint)
+    last = Slide(lesson.title, f"<p>You will be able to</p>{_list(goals)}", hint)
     for section in sections:
-        if section.heading in SILENT:
+        if section.heading in NO_SLIDE:
             continue
-        if section.heading == QUESTION:
-            asked = lesson.question or section.heading
-            yield Slide(QUESTION, rendered(f"**{asked}**"), rendered(section.text), "question")
-        yield from _pictures(section)
-        if section.heading == DECIDE:
-            case = FOLDED.sub("", section.text)
-            answer = "\n\n".join(folded[1] for folded in FOLDED.findall(section.text))
-            seen = f'{rendered(case)}<div class="fragment">{rendered(answer)}</div>'
-            yield Slide(DECIDE, seen)
-        elif section.heading == RECAP:
-            yield Slide(RECAP, _list(_points(section.text)))
+        new = list(_slides_of(section, lesson))
+        if not new:  # nothing to see: it is said over the slide before
+            last.notes += rendered(f"**{section.heading}.**\n\n{section.text}")
+        for slide in new:
+            yield last
+            last = slide
+    yield last
+
+
+def _slides_of(section: Section, lesson: Lesson) -> Iterator[Slide]:
+    """Yield the slides of a part of a lesson."""
+    pictures = list(_pictures(section))
+    if section.heading == QUESTION:
+        asked = lesson.question or section.heading
+        notes = "" if pictures else rendered(section.text)  # else they stand with the picture
+        yield Slide(QUESTION, rendered(f"**{asked}**"), notes, "question")
+    yield from pictures
+    if section.heading == DECIDE:
+        case = FOLDED.sub("", section.text)
+        answer = FOLDED.search(section.text)  # what is folded after it asks something else
+        seen = rendered(answer[2]) if answer else ""
+        yield Slide(DECIDE, f'{rendered(case)}<div class="fragment">{seen}</div>')
+    elif section.heading == RECAP:
+        yield Slide(RECAP, _list(_points(section.text)))
 
 
 def sections_of(cells: list[dict[str, Any]]) -> list[Section]:
@@ -135,7 +156,7 @@ def sections_of(cells: list[dict[str, Any]]) -> list[Section]:
         sections[-1].parts.append(("text", above.strip()))
         for part in parts:
             heading, _, text = part.partition("\n")
-            sections.append(Section(heading.strip(), [("text", text.strip())]))
+            sections.append(Section(NUMBER.sub("", heading.strip()), [("text", text.strip())]))
     return sections
 
 
@@ -146,9 +167,12 @@ def _shown(cell: dict[str, Any]) -> Iterator[str]:
         if "image/png" in kinds:
             code = "".join(kinds["image/png"]).replace("\n", "")
             alt = escape(output["metadata"].get("image/png", {}).get("alt", ""), quote=True)
-            yield f'<img src="data:image/png;base64,{code}" alt="{alt}">'
+            yield (
+                f'<figure><img src="data:image/png;base64,{code}" alt="{alt}">'
+                f"<figcaption>{alt}</figcaption></figure>"
+            )
         elif "text/html" in kinds and re.search("<img|<table", html := "".join(kinds["text/html"])):
-            yield html
+            yield from TABLES.findall(html) or [html]  # one at a time
 
 
 def _pictures(section: Section) -> Iterator[Slide]:
@@ -157,14 +181,22 @@ def _pictures(section: Section) -> Iterator[Slide]:
     for kind, content in section.parts:
         if kind == "text":
             notes.append(content)
-            continue
-        if last:
-            yield last
-        last = Slide(section.heading, content, rendered("\n\n".join(notes)), "picture")
-        notes = []
+        for shown in [content] if kind == "picture" else _seen_in(content):
+            if last:
+                yield last
+            last = Slide(section.heading, shown, rendered("\n\n".join(notes)), "picture")
+            notes = []
     if last:
         last.notes += rendered("\n\n".join(notes))
         yield last
+
+
+def _seen_in(text: str) -> Iterator[str]:
+    """Yield what a text shows by itself, as HTML: all its formulas at once, then each table."""
+    found = SHOWN.findall(FOLDED.sub("", text))
+    if formulas := [one for one in found if not one.startswith("|")]:
+        yield rendered("\n\n".join(formulas))
+    yield from (rendered(one) for one in found if one.startswith("|"))
 
 
 def _points(text: str) -> list[str]:

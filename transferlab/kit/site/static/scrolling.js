@@ -16,7 +16,11 @@ addEventListener("DOMContentLoaded", () => {
 });
 addEventListener("load", () => window.MathJax?.startup?.promise.then(markWhatScrolls));
 
-// Paper cannot be unfolded.
+// Paper cannot be unfolded. But a sheet of exercises keeps its hints and checks for the notebook.
 addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  const isSheet = location.pathname.endsWith("/exercises.html");
+  for (const folded of document.querySelectorAll("details")) folded.open = !isSheet;
+  for (const cell of document.querySelectorAll("div.cell")) {
+    cell.classList.toggle("check", cell.textContent.trim().startsWith("# Check: run it"));
+  }
 });
