@@ -220,13 +220,15 @@ def test_a_damaged_record_gets_a_sentence(tmp_path, text):
         shown(UP)
 
 
-def test_text_outputs_and_parameters_do_not_change_the_hash(tmp_path):
-    path = write_lesson(tmp_path, "01_a/01_toy", "x = 1")
+def test_text_outputs_parameters_and_cuts_do_not_change_the_hash(tmp_path):
+    path = write_lesson(tmp_path, "01_a/01_toy", "x = 1\n\n\ny = 2")
     before = code_hash(path)
     notebook = nbformat.read(path, 4)
     notebook.cells[0].source = "# Another title"
     notebook.cells[1].source += "\nmore = 1"
     notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="an output")]
+    notebook.cells[2].source = "x = 1"
+    notebook.cells.insert(3, nbformat.v4.new_code_cell("y = 2"))
     nbformat.write(notebook, path)
     assert code_hash(path) == before
     notebook.cells[2].source = "x = 2"

@@ -125,14 +125,14 @@ class ClaimsTable:
 
 
 def code_hash(notebook: Path) -> str:
-    """Return a short hash of a lesson's code; text, outputs and parameters do not count."""
+    """Return a short hash of a lesson's code; neither text, outputs, parameters nor cuts count."""
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = [
         "".join(cell["source"])
         for cell in cells
         if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
     ]
-    return hash_text("\n\n".join(code))[:12]
+    return hash_text("\n".join(filter(None, "\n".join(code).split("\n"))))[:12]
 
 
 def read_record() -> dict[str, FreshRuns]:

@@ -23,7 +23,7 @@ CHANGES: dict[str, Change] = {
         '"rotate": augment.rotate(180)',
     ),
     "03_formulas/01_neuron_layer_loss": (" * (Z1 > 0)", ""),
-    "03_formulas/02_gradient_descent": ("            lr=eta,", "            lr=0.03,"),
+    "03_formulas/02_gradient_descent": ('"lr": eta,', '"lr": 0.03,'),
     "03_formulas/03_pretrain_then_finetune": (
         "torch.zeros_like(p) for name",
         "0.1 * torch.randn_like(p) for name",
@@ -32,10 +32,7 @@ CHANGES: dict[str, Change] = {
         '"contrastive": pretrain.contrastive,',
         f'"contrastive": lambda *a, **k: pretrain.contrastive(*a, views={MIRRORED}, **k),',
     ),
-    "04_code/01_vgg16_frozen": (
-        "per_class = run.setting(smoke=2, class_=20, full=50)",
-        "per_class = 3",
-    ),
+    "04_code/01_vgg16_frozen": ("RATE = 1e-3", "RATE = 1e-2"),
     "04_code/03_from_csv": (
         "    pretrain.supervised(pretrained, everything, steps",
         "    everything.y = everything.y[torch.randperm(len(everything))]\n"
