@@ -187,6 +187,42 @@ def test_bad_dates_and_tables_get_a_sentence(tmp_path, records, edition):
     assert read_times(table, [Student("s1", "Mara"), Student("s2", "Bo")]) == {"s1": DUE}
 
 
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Freitag, 27. November 2026, 20:00", "2026-11-27"),
+        ("Sonntag, 1. März 2026, 20:00", "2026-03-01"),
+        ("Fr, 4. Dez. 2026, 20:00 Uhr", "2026-12-04"),
+        ("Friday, 27 November 2026, 8:00 PM", "2026-11-27"),
+        ("05.12.2026 20:00", "2026-12-05"),
+        ("13/12/2026 20:00", "2026-12-13"),
+        ("12/13/2026 20:00", "2026-12-13"),
+        ("05/05/2026 20:00", "2026-05-05"),
+        ("2026-12-05T20:00", "2026-12-05"),
+    ],
+)
+def test_dates_of_all_kinds(text, day, tmp_path):
+    (table := tmp_path / "times.csv").write_text(f'id;Zuletzt geändert (Abgabe)\ns1;"{text}"\n')
+    assert read_times(table, [Student("s1", "Mara")]) == {"s1": read_time(f"{day}T20:00")}
+
+
+def test_a_date_that_can_be_two_is_refused_unless_another_says_which(tmp_path):
+    table, students = tmp_path / "times.csv", [Student("s1", "Mara"), Student("s2", "Bo")]
+
+    def read(*dates: str) -> list[float]:
+        rows = [f"s{n},{date} 12:00" for n, date in enumerate(dates, start=1)]
+        table.write_text("\n".join(["id,handed in", *rows]))
+        return list(read_times(table, students).values())
+
+    assert read("05/12/2026", "13/12/2026", "2026-01-02")[0] == read_time("2026-12-05T12:00")
+    assert read("05/12/2026", "12/13/2026")[0] == read_time("2026-05-12T12:00")
+    for dates in (["2026-12-01", "05/12/2026"], ["13/12/2026", "05/12/2026", "12/13/2026"]):
+        with pytest.raises(InputError) as caught:
+            read(*dates)
+        sentence = "row 3: 05/12/2026 12:00 is 5 December or 12 May; write 2026-12-05."
+        assert str(caught.value).endswith(sentence)
+
+
 def test_marking_does_not_care_about_dates(records, edition, solved, tmp_path):
     set_rules(records, CHAPTER, Rules(DUE))
     hand_in(records, 3.0)

@@ -178,10 +178,26 @@ def test_the_command(house, command, solved):
     command("points", CHAPTER, "s1", "why", "1")
     code, out, _ = command("export", CHAPTER, "--into", platform, "--dry-run")
     assert code == 0 and "Mara: empty → 10" in out and platform.read_bytes() == before
-    assert command("export", CHAPTER, "--into", platform, "--final")[0] == 0
+    code, out, _ = command("export", CHAPTER, "--into", platform, "--final")
+    assert code == 0 and out.endswith(f"\nWritten: {platform}, 1 grades\n")
     assert platform.read_text() == "Identifier,Full name,Grade\n1,Mara Ünal,10\n"
     assert command("export", CHAPTER, "--to", "a.csv")[0] == 0 and (house / "a.csv").exists()
     code, _, errors = command("export", CHAPTER)
     assert code == 2 and "where to?" in errors
     assert command("feedback", CHAPTER)[0] == 0
     assert (house / "physics" / "feedback" / f"{CHAPTER}.zip").is_file()
+
+
+def test_moodle_in_german(tmp_path, edition):
+    worksheet = (
+        "ID,Vollständiger Name,E-Mail-Adresse,Status,Bewertung,Bestwertung\n"
+        'Teilnehmer/in7,Mara Ünal,mara@school,Abgegeben,,"10,00"\n'
+    )
+    text, lines = filled(tmp_path, worksheet, edition=edition)
+    assert text == worksheet.replace("Abgegeben,,", "Abgegeben,9.5,")
+    assert lines["Bewertung, new"] == ["Ünal, Mara: empty → 9.5"]
+    with pytest.raises(InputError, match="Bewertung counts to 9,00, the chapter to 10"):
+        filled(tmp_path, worksheet.replace("10,00", "9,00"), edition=edition)
+    gradebook = "Vorname;Nachname;ID-Nummer;Aufgabe: 01 A (Punkte)\nMara;Ünal;;-\n"
+    text, _ = filled(tmp_path, gradebook, edition=edition, column="01 A")
+    assert text == gradebook.replace(";-", ";9.5")

@@ -217,6 +217,37 @@ def test_names_and_dates_that_differ_stay_and_are_told(machine):
     assert ada.settings()[LATE_DAYS] == {"days": 2} and "02_b" in ada.settings()
 
 
+def test_points_that_both_gave_are_told(house, command, solved):
+    (house / "in/s1").mkdir(parents=True)
+    (house / "in/s1/exercises.ipynb").write_bytes(content(solved))
+    ada, bo = (("--class", f"{name}/physics") for name in ("ada", "bo"))
+    for name, here in (("ada", ada), ("bo", bo)):
+        (house / name).mkdir()
+        command("init", f"{name}/physics", "--roster", "roster.csv")
+        command("collect", CHAPTER, "in", *here)
+        command("mark", CHAPTER, *here)
+    command("points", CHAPTER, "s1", "why", "1", *ada)
+    command("points", CHAPTER, "s1", "why", "0.5", *bo)
+    command("points", CHAPTER, "s1", "double_check", "1", "--comment", "Good.", *bo)
+    command("points", CHAPTER, "s1", "double_check", "1", "--comment", "Nearly.", *ada)
+    command("points", CHAPTER, "s1", "halve_check", "1", *ada)
+    for options in (["--dry-run"], []):
+        code, out, _ = command("merge", "bo/physics", *options, *ada)
+        assert code == 1 and out.endswith(
+            "points given on both: 2\n"
+            '  Ünal, Mara, double_check: 1 "Nearly." here, 1 "Good." there; '
+            'the later, 1 "Nearly.", counts\n'
+            "  Ünal, Mara, why: 1 here, 0.5 there; the later, 0.5, counts\n"
+        )
+    assert command("merge", "bo/physics", *ada)[:2] == (0, "From bo/physics: nothing new.\n")
+    command("points", CHAPTER, "s1", "why", "0", *ada)  # the other one is known here
+    assert command("merge", "bo/physics", *ada)[0] == 0
+    code, out, _ = command("merge", "ada/physics", *bo)
+    assert code == 1 and "why: 0.5 here, 0 there; the later, 0, counts" in out, "there it is news"
+    assert command("merge", "ada/physics", *bo)[0] == 0
+    assert command("merge", "bo/physics", *ada)[1] == "From bo/physics: nothing new.\n"
+
+
 # ---- what cannot be merged -----------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from toy_class import CHAPTER, content
 from transferlab.errors import InputError
 from transferlab.kit.classroom import repositories
 from transferlab.kit.classroom.collect import Collected, collect
-from transferlab.kit.classroom.deadlines import counted
+from transferlab.kit.classroom.deadlines import Rules, counted, set_rules
 from transferlab.kit.classroom.records import Records
 
 IDS = ["double", "halve"]
@@ -126,13 +126,40 @@ def test_two_in_one_repository(records, tmp_path):
     assert current(records).file.endswith("/b/exercises.ipynb")
 
 
-def test_when_a_commit_was_made_does_not_count(records, tmp_path, monkeypatch):
+def test_that_a_commit_was_made_early_does_not_count(records, tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_COMMITTER_DATE", "2001-01-01T12:00:00")
     place = commit(tmp_path / "mara", **{"exercises.ipynb": NOTEBOOK})
     taken(records, tmp_path, f"s1,{place}")
     assert current(records).handed_in is None and current(records).collected > time.time() - 60
     taken(records, tmp_path, f"s1,{place}", times={"s1": 5.0})
     assert current(records).handed_in == 5.0
+
+
+def test_a_commit_that_is_late_was_handed_in_late(house, command, solved, monkeypatch):
+    """Nobody forges a date to be late; an early one proves nothing."""
+    command("init", "physics", "--roster", "roster.csv", "--late-days", "1")
+    now = time.time()
+    with Records(house / "physics") as records:
+        set_rules(records, CHAPTER, Rules(now - 3 * 86_400, grace=60))
+    for name, hours in (("early", -99), ("grace", -71.5), ("late", -60), ("later", -40)):
+        monkeypatch.setenv("GIT_COMMITTER_DATE", f"{now + hours * 3600:.0f} +0000")
+        commit(house / name, **{"exercises.ipynb": content(solved)})
+    table(house, "s1,early", "s2,grace", "s3,late", "s4,later")
+    code, out, _ = command("collect", CHAPTER, "repositories.csv")
+    assert code == 0
+    assert (
+        "late, or time not known: 4\n  Ünal, Mara: time not known\n  [red]Bo: time not known\n"
+        "  <b>Ada: 1 day late, 1 left\n  Cy: 2 days late, 1 left\n"
+    ) in out
+    command("mark", CHAPTER)
+    out = command("export", CHAPTER, "--to", "grades.csv")[1]
+    assert "Cy: withheld" in out and "late, or time not known: 4\n  Ünal, Mara: time not" in out
+    with Records(house / "physics") as records:  # a new date: all is judged anew
+        set_rules(records, CHAPTER, Rules(now - 50 * 3600))
+        found = {who: one.late for who, one in counted(records, CHAPTER).items()}
+        assert found["s3"] == "time not known" and found["s4"] == "1 day late, 1 left"
+        set_rules(records, CHAPTER, Rules(now + 3600))
+        assert not any(one.late for one in counted(records, CHAPTER).values())
 
 
 # ---- whose is it, and can it be had? -------------------------------------------------------------

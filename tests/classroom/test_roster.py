@@ -40,6 +40,26 @@ def test_first_and_last_names_of_moodle(tmp_path):
     assert read_roster(path) == [Student("17", "Mara Ünal", "mara@school.org")]
 
 
+def test_moodle_in_german(tmp_path):
+    (path := tmp_path / "roster.csv").write_text(
+        "Vorname;Nachname;ID-Nummer;E-Mail-Adresse\nMara;Ünal;17;mara@school.org\n"
+    )
+    assert read_roster(path) == [Student("17", "Mara Ünal", "mara@school.org")]
+    path.write_text("Vollständiger Name,E-Mail-Adresse\nBo Li,bo@school.org\n")
+    assert read_roster(path) == [Student("bo@school.org", "Bo Li", "bo@school.org")]
+
+
+def test_the_email_address_stands_for_an_empty_id(house, command):
+    (house / "roster.csv").write_text(
+        "Matrikelnummer,First name,Last name,ID number,Email address,\n"
+        "5,Mara,Ünal,17,mara@school.org,\n6,Bo,Li,,bo@school.org,\n7,Cy,Y,,cy@school.org,\n"
+    )
+    code, out, _ = command("init", "physics", "--roster", "roster.csv")
+    assert code == 0 and "Bo Li · bo@school.org · bo@school.org" in out
+    assert "ids: 2 e-mail addresses, where the column ID number was empty\n" in out
+    assert "ignored: Matrikelnummer\n" in out
+
+
 def test_two_students_of_one_name_are_two(tmp_path):
     path = tmp_path / "roster.csv"
     path.write_text("email,name\na@x,Bo Li\nb@x,Bo Li\n")

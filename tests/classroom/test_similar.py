@@ -8,7 +8,7 @@ from toy_class import CHAPTER, STUDENTS, content, named
 from transferlab.kit.classroom.collect import collect
 from transferlab.kit.classroom.edition import Edition
 from transferlab.kit.classroom.records import Records
-from transferlab.kit.classroom.similar import Pair, similar
+from transferlab.kit.classroom.similar import Pair, most_of, similar
 
 OWN = """def halve(n):
     low, high = 0.0, float(n)
@@ -69,6 +69,21 @@ def test_answers_of_their_own_are_not(alike):
 
 def test_what_all_have_written_says_nothing(alike):
     assert alike(OWN, OWN + "  # 2", RENAMED) == []
+
+
+def test_what_many_share_is_named_when_no_pair_is_left(house, command, solved):
+    named(solved, "halve")["source"] = OWN
+    for student in ("s1", "s2", "s3"):
+        (house / "in" / student).mkdir(parents=True)
+        (house / "in" / student / "exercises.ipynb").write_bytes(content(solved))
+    command("init", "physics", "--roster", "roster.csv")
+    command("collect", CHAPTER, "in")
+    assert command("similar", CHAPTER)[:2] == (
+        0,
+        "No pair is alike, apart from what more than 2 students have in common "
+        "(a group of 3 or more does not show).\n",
+    )
+    assert [most_of(count) for count in (0, 7, 29, 40)] == [2, 2, 2, 4]
 
 
 def test_what_cannot_be_read_stops_nothing(alike):

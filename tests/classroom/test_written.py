@@ -49,7 +49,7 @@ def test_the_table_goes_out_and_comes_back(marked, edition, solved, tmp_path):
     assert table.read_bytes().startswith(b"\xef\xbb\xbf")
     headings, row = read(table)
     assert tuple(headings) == HEADINGS
-    assert row[1:] == ["why", "'" + named(solved, "why")["source"], "One point.", "1", "", "", ""]
+    assert row[1:] == ["why", "'" + named(solved, "why")["source"], "One point.", "1", *[""] * 4]
     assert "Mara" not in table.read_text() + table.with_suffix(".html").read_text()
     shown = table.with_suffix(".html").read_text()
     assert "&lt;script&gt;" in shown and "<script" not in shown and "One point." in shown
@@ -68,6 +68,23 @@ def test_the_table_goes_out_and_comes_back(marked, edition, solved, tmp_path):
     assert write_answers(records, edition, table) == []
     assert read(table)[1][5:7] == ["0.5", "'-1 für Länge"]
     assert read_points(records, edition, table) == []
+
+
+def test_points_given_elsewhere_meanwhile_stop_no_table(marked, edition, solved, tmp_path):
+    records, table = marked(s1=solved, s2=solved), tmp_path / "table.csv"
+    write_answers(records, edition, table)
+    fill(table, (2, "points", "1"))
+    ((filled_in, _),) = read_points(records, edition, table)
+    both = [records.submissions(CHAPTER)[student][0] for student in ("s1", "s2")]
+    (first,) = (one for one in both if one != filled_in)
+    records.add_decisions([(first, Decision("why", 0.5))])
+    ((other, decision),) = read_points(records, edition, table)
+    assert other == filled_in and decision == Decision("why", 1.0)
+    records.add_decisions([(other, decision)])
+    write_answers(records, edition, table)
+    fill(table, (1, "points", ""))
+    with pytest.raises(InputError, match="there are no points; a 0 has to be written as 0"):
+        read_points(records, edition, table)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +131,7 @@ def test_no_marking_overwrites_points_and_a_resubmission_asks_again(
     marked(s1=solved)
     assert points(records) is None
     assert len(write_answers(records, edition, table)) == 1
-    assert read(table)[1][-3:] == ["", "", "1 points. Good."]
+    assert read(table)[1][-4:] == ["", "", "1 points. Good.", ""]
 
 
 def test_points_by_hand_count_instead_of_the_marking():
@@ -159,6 +176,21 @@ def test_a_flag_withholds_what_it_concerns(flags, withheld):
     assert (accepted.checks, accepted.flags) == (CHECKS, ())
 
 
+def test_points_by_hand_settle_the_flags_of_their_check():
+    flags = ("double: uses `sys`", "halve: uses `os`", "late: everything")
+    marking = Marking("graded", checks=CHECKS, flags=flags)
+    said = [Decision("double_check", 2.0)]
+    assert open_flags(marking, said) == ["halve: uses `os`", "late: everything"]
+    said.append(Decision("halve_again", 1.0))
+    found = decided(marking, said)
+    assert found.flags == ("halve: uses `os`", "late: everything"), "halve_check is not looked at"
+    assert [check.status for check in found.checks[:2]] == ["by hand", "withheld"]
+    said += [Decision("halve_check", 0.0), Decision("why", 1.0)]
+    assert open_flags(marking, said) == []
+    unreadable = Marking("crashed", flags=("late: everything",))
+    assert open_flags(unreadable, said) == ["late: everything"]
+
+
 def test_a_flag_that_is_new_withholds_again():
     said = [Decision(released=("double: uses `sys`",))]
     marking = Marking("graded", checks=CHECKS, flags=("double: uses `sys`", "double: uses `os`"))
@@ -174,6 +206,7 @@ def test_an_older_record_keeps_everything(version, solved, records, marked):
     before = records.submissions(CHAPTER), standings(records, CHAPTER)
     records.database.executescript(
         "DROP TABLE settings; ALTER TABLE submissions DROP COLUMN handed_in; "
+        "ALTER TABLE submissions DROP COLUMN committed; "
         + "DROP TABLE points; " * (version == 1)
         + f"PRAGMA user_version = {version};"
     )
@@ -208,6 +241,10 @@ def test_the_commands_accept_and_points(house, command, solved):
     assert command("accept", CHAPTER, "s1")[1] == "There is nothing to accept.\n"
     code, out, _ = command("points", CHAPTER, "s1", "why", "0.5", "--comment", "Short.")
     assert out == "why: 0.5 of 1 points by hand.\n"
+    for comment, kept in (([], "Short."), (["--comment", ""], ""), ([], "")):
+        command("points", CHAPTER, "s1", "why", "0.5", *comment)
+        with Records(house / "physics") as records:
+            assert standings(records, CHAPTER)[0].marking.checks[-1].comment == kept
     code, out, _ = command("status", CHAPTER)
     assert code == 1 and "9.5 of 10" in out
     assert command("accept", CHAPTER, "s2")[1] == "accepted: unreadable\n"
@@ -217,6 +254,8 @@ def test_the_commands_accept_and_points(house, command, solved):
         (("points", CHAPTER, "s1", "why", "2"), "expected 0 to 1"),
         (("points", CHAPTER, "s1", "what", "1"), "has no 'what' for s1; there is double_check"),
         (("points", CHAPTER, "s2", "why", "1"), "it could not be marked; see `accept`"),
+        (("points", "01_b", "s1", "why", "1"), "was handed in for '01_b'; there are 01_a."),
+        (("accept", "01_b", "s1"), "nothing was handed in for '01_b'; there are 01_a."),
         (("accept", CHAPTER, "s4"), "Cy has handed in nothing"),
         (("accept", CHAPTER, "nobody"), "nobody in the class is called 'nobody'"),
     ):
@@ -240,7 +279,5 @@ def test_an_answer_that_lacks_its_helper_waits_for_a_person(house, command, solv
     code, _, errors = command("export", CHAPTER, "--to", "grades.csv", "--final")
     assert code == 2 and "please look" in errors and not Path("grades.csv").exists()
     command("points", CHAPTER, "s1", "double_check", "2")
-    out = command("accept", CHAPTER, "s1")[1]
-    assert "accepted: double: uses what a cell" in out
-    assert "stays at 0" not in out  # it has points by hand
+    assert command("accept", CHAPTER, "s1")[1] == "There is nothing to accept.\n"
     assert command("export", CHAPTER, "--to", "grades.csv", "--final")[0] == 0

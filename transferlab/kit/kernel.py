@@ -30,8 +30,7 @@ COMMAND = "python -m transferlab.kit.kernel"
 def environment() -> dict[str, str]:
     """Return the variables that a process with a lesson should have besides those of this one.
 
-    Whoever has set a variable of the same kind is left alone: one of the threads, or one that tunes
-    the memory of the C library (man mallopt).
+    Whoever has chosen threads or tuned the memory of the C library (man mallopt) is left alone.
     """
     wanted = {name: value for name, value in THREADS.items() if name not in os.environ}
     tuned = any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ)

@@ -21,9 +21,8 @@ from transferlab.kit.classroom.sources import LARGEST, Entry, opened, plain, rea
 MOODLE = re.compile(r"(?P<who>.+?)_(?P<number>\d+)_assignsubmission_[a-z]+_?", re.DOTALL)
 # Canvas: "unalmara_LATE_12345_67890_exercises-1.ipynb"; 12345 is the student's id in Canvas.
 CANVAS = re.compile(r"(?P<who>[^_]+)(?P<late>_LATE)?_(?P<number>\d+)_\d+_", re.IGNORECASE)
-COPY = re.compile(
-    r"(?: \((\d{1,3})\)|-(\d{1,3}))?$"
-)  # "exercises (1)", "exercises-1": later copies
+# "exercises (1)", "exercises-1": later copies
+COPY = re.compile(r"(?: \((\d{1,3})\)|-(\d{1,3}))?$")
 MOST_READ = 10 * LARGEST  # bytes of all notebooks of a student
 
 Owner = tuple[str, ...]  # a name, the platform's number if there is one, the platform
@@ -108,7 +107,7 @@ def _chosen(
             yield student, _choose(student, entries, grade_ids)
         return
     repositories, done.unknown = read_table(source, students)
-    choose = partial(_choose, grade_ids=grade_ids)
+    choose = partial(_choose_committed, grade_ids=grade_ids)
     for student, found in fetch(repositories, choose, tell):
         if isinstance(found, str):
             done.not_had.append(f"{student.name}: {found}")
@@ -195,9 +194,8 @@ def _choose(student: Student, entries: list[Entry], grade_ids: Sequence[str]) ->
                 return [_not_taken(student, "too large", "its notebooks have more than 200 MB")]
     if not notebooks:
         others = ", ".join(entry.where for entry in entries[:3]) or "nothing"
-        return [
-            _not_taken(student, "refused", "; ".join(problems) or f"no notebook; found {others}")
-        ]
+        reason = "; ".join(problems) or f"no notebook; found {others}"
+        return [_not_taken(student, "refused", reason)]
     notebooks.sort(key=lambda notebook: notebook[0])
     taken = [notebook for notebook in notebooks if notebook[0][:2] == notebooks[-1][0][:2]]
     (first, *_), (last, newest, _) = taken[0], taken[-1]
@@ -206,19 +204,18 @@ def _choose(student: Student, entries: list[Entry], grade_ids: Sequence[str]) ->
     if len(taken) > 1:
         why = "it is the newest" if first[2:] < last[2:] else "it is the last by name"
         problems.append(f"{len(taken)} notebooks; {newest.where} counts, {why}")
-    return [
-        (
-            Submission(
-                student.id,
-                _hash(content),
-                entry.where,
-                *_looked_at(content, grade_ids),
-                notes=tuple(problems),
-            ),
-            content,
-        )
-        for _, entry, content in taken
-    ]
+    chosen = []
+    for _, entry, content in taken:
+        said = *_looked_at(content, grade_ids), tuple(problems)
+        chosen.append((Submission(student.id, _hash(content), entry.where, *said), content))
+    return chosen
+
+
+def _choose_committed(student: Student, entries: list[Entry], grade_ids: Sequence[str]) -> Chosen:
+    """Return the same of a repository, with the date of its commit, which all files have."""
+    date = entries[0].modified if entries else None
+    chosen = _choose(student, entries, grade_ids)
+    return [(replace(submission, committed=date), content) for submission, content in chosen]
 
 
 def _looked_at(content: bytes, grade_ids: Sequence[str]) -> tuple[str, str]:

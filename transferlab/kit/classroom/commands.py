@@ -20,6 +20,7 @@ commands = typer.Typer(
     rich_markup_mode=None,
 )
 
+LATE = "late, or time not known"
 WHERE = "Where the class stands: transferlab class status {}"
 
 Chapter = Annotated[str, typer.Argument(help="A chapter with exercises, such as 02_concepts.")]
@@ -46,7 +47,8 @@ def init(
 
     The folder holds everything about the class: what was handed in, and the record class.db. It
     belongs to nobody but you; Git ignores it. The roster may be the export of Moodle's
-    participants or of Canvas' gradebook. Students who are no longer in it stay in the record.
+    participants, in English or German, or of Canvas' gradebook. Where an id is empty, the e-mail
+    address is the id. Students who are no longer in it stay in the record.
 
     \b
     Examples:
@@ -57,7 +59,7 @@ def init(
     from transferlab.kit.classroom.records import Records
     from transferlab.kit.classroom.roster import read_roster
 
-    students, folder = read_roster(roster), Path(name)
+    students, folder = read_roster(roster, print), Path(name)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder} is a file; expected a new name, or the folder of a class.")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -146,8 +148,9 @@ def collect(
     Or it is a CSV file with the headings id, repository and perhaps branch: https or ssh addresses,
     or folders. Of each, the newest commit is read, and nothing is checked out. Git uses your keys:
     when students gave the addresses, look that none is a place that only you may read. A commit's
-    date can be forged, so without --times the time of collecting counts: collect right after the
-    due date, within the grace of `release`.
+    date can be forged to be early, so only a late one counts: then it was handed in late. Else,
+    without --times, the time of collecting counts: collect right after the due date, within the
+    grace of `release`.
 
     Collect as often as you like: what is known stays, a resubmission is kept beside the older one,
     and the newest counts, or the best: see `release`. With a due date, name a table of times, or
@@ -161,7 +164,7 @@ def collect(
       transferlab class collect 02_concepts repositories.csv
     """
     from transferlab.kit.classroom.collect import collect as take_over
-    from transferlab.kit.classroom.deadlines import read_times
+    from transferlab.kit.classroom.deadlines import counted, read_times
     from transferlab.kit.classroom.edition import read_edition
 
     with _open_class(folder) as records:
@@ -169,6 +172,9 @@ def collect(
         when = read_times(times, records.students()) if times else {}
         ids = edition.grade_ids
         done = take_over(records, chapter, source, ids, when, dry_run=dry_run, tell=_tell)
+        counts = {} if dry_run else counted(records, chapter)
+        names = {student.id: student.name for student in records.students()}
+        late = [f"{names[who]}: {one.late}" for who, one in counts.items() if one.late]
     _tell("")
     print("Nothing was written; this would happen." if dry_run else f"Collected from {source}.")
     for what, found in (
@@ -179,6 +185,7 @@ def collect(
         ("could not be had", done.not_had),
         ("whose is it", done.unknown),
         ("notes", done.notes),
+        (LATE, late),
         ("still missing", done.missing),
     ):
         _list(what, found)
@@ -305,9 +312,9 @@ def written(
 
     Names are hidden, and the order is nobody's. The page has each answer beside its mark scheme;
     nothing in it runs. Write half or whole points and a comment into the table, in any program, and
-    take it back. A faulty row gets a sentence, and then nothing is taken. Points stay when the
-    class is marked again; an answer that was changed in a resubmission asks again, and shows the
-    old ones.
+    take it back. An empty row changes nothing; a faulty one gets a sentence, and then nothing is
+    taken. Points stay when the class is marked again; an answer that was changed in a resubmission
+    asks again, and shows the old ones.
 
     Or use nbgrader's formgrader: its folder holds rebuilt notebooks in which nothing runs.
 
@@ -350,13 +357,16 @@ def points(
     student: Who,
     check: Annotated[str, typer.Argument(help="A check or written answer, as status names it.")],
     given: Annotated[float, typer.Argument(metavar="POINTS", help="Half or whole points.")],
-    comment: Annotated[str, typer.Option(help="What the student reads beside the points.")] = "",
+    comment: Annotated[
+        str | None,
+        typer.Option(help="What the student reads beside the points [the comment that is there]."),
+    ] = None,
     folder: Class = Path(),
 ) -> None:
     """Give points by hand: for a written answer, in part for a check, or 0 for a flagged one.
 
-    They count instead of what the marking gave, and stay when the class is marked again. A
-    resubmission asks again.
+    They count instead of what the marking gave, and stay when the class is marked again. Flags and
+    "please look" of this check then need no `accept`. A resubmission asks again.
 
     \b
     Examples:
@@ -373,7 +383,9 @@ def points(
             names = ", ".join(checks) or "nothing: it could not be marked; see `accept`"
             raise InputError(f"{chapter} has no {check!r} for {student}; there is {names}.")
         check_points(checks[check], given)
-        records.add_decisions([(submission, Decision(check, given, " ".join(comment.split())))])
+        said = [d.comment for d in records.decisions(submission) if d.name == check]
+        comment = "".join(said[-1:]) if comment is None else " ".join(comment.split())
+        records.add_decisions([(submission, Decision(check, given, comment))])
     print(f"{check}: {given:g} of {checks[check].worth:g} points by hand.")
 
 
@@ -421,6 +433,8 @@ def merge(
     has and yours lacks is taken over: students, submissions, markings, points by hand. It is never
     changed, and to merge it again changes nothing. Merge in both directions, and both machines say
     the same. Where a name, a due date or the late days differ, yours stay, and a line says so.
+    Where both gave points or comments for one check, the later ones count: each is listed, with
+    --dry-run too. What differs needs a person, so the command then ends with 1.
 
     A table or formgrader's folder from `written` is taken back where it was made: do that first.
 
@@ -432,7 +446,7 @@ def merge(
     """
     from transferlab.kit.classroom.merging import merge as take_over
 
-    stay = 0
+    differ = 0
     if dry_run:
         print("Nothing was written; this would happen.")
     with _open_class(folder) as records:
@@ -441,8 +455,9 @@ def merge(
             new = ", ".join(f"{kind} {count}" for kind, count in done.new.items() if count)
             print(f"From {other}: {f'new {new}' if new else 'nothing new'}.")
             _list("yours stay", done.ours_stays)
-            stay += len(done.ours_stays)
-    raise typer.Exit(1 if stay else 0)
+            _list("points given on both", done.given_on_both)
+            differ += len(done.ours_stays) + len(done.given_on_both)
+    raise typer.Exit(1 if differ else 0)
 
 
 @commands.command()
@@ -532,6 +547,7 @@ def export(
     for what, said in lines.items():
         _list(what, said)
     _list("not final", left)
+    _list(LATE, [f"{one.student.name}: {one.late}" for one in found if one.late])
     if stale:
         print(f"\nto be marked, or marked again: {stale}; see `mark`")
     if dry_run:
@@ -539,6 +555,8 @@ def export(
     elif into:
         with written_whole(into) as unfinished:
             unfinished.write_bytes(content)
+        new = sum(len(said) for what, said in lines.items() if what.endswith(grades.NEW))
+        print(f"\nWritten: {into}, {new} grades")
     elif to:
         grades.write_grades(found, edition, to)
         print(f"Written: {to}, {len(found)} students")
@@ -565,15 +583,20 @@ def similar(
     Example:
       transferlab class similar 02_concepts
     """
+    from transferlab.kit.classroom import similar as likeness
+    from transferlab.kit.classroom.deadlines import counted
     from transferlab.kit.classroom.edition import read_edition
-    from transferlab.kit.classroom.similar import similar as alike
 
     with _open_class(folder) as records:
-        pairs = alike(records, read_edition(course, solutions, chapter), at_least)
+        pairs = likeness.similar(records, read_edition(course, solutions, chapter), at_least)
+        counts = counted(records, chapter).values()
+        most = likeness.most_of(sum(one.submission.status == "collected" for one in counts))
     for pair in pairs:
         both = f"{pair.shared} of {pair.of} fingerprints"
         print(f"{pair.one.name} · {pair.other.name}: {both}, in {', '.join(pair.exercises)}")
-    print("Please look at both answers." if pairs else "No answers are alike.")
+    nobody = f"No pair is alike, apart from what more than {most} students have in common (a "
+    nobody += f"group of {most + 1} or more does not show)."
+    print("Please look at both answers." if pairs else nobody)
     raise typer.Exit(1 if pairs else 0)
 
 
@@ -607,6 +630,9 @@ def _marked(records: "Records", chapter: str, text: str) -> "tuple[Submission, M
     """Return the submission of a student that counts, and its marking, without decisions."""
     from transferlab.kit.classroom.deadlines import counted
 
+    if chapter not in (known := records.chapters()):
+        there = ", ".join(known) or "none"
+        raise InputError(f"nothing was handed in for {chapter!r}; there are {there}.")
     student = _student(records, text)
     if not (one := counted(records, chapter).get(student.id)):
         raise InputError(f"{student.name} has handed in nothing for {chapter}.")

@@ -5,11 +5,14 @@ than a student's late days allow gives no points until a person accepts it.
 """
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, time
 from pathlib import Path
+
+from dateutil import parser
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom.collect import CANVAS
@@ -21,7 +24,27 @@ LATE_DAYS = "late days"  # the setting of the class; those of chapters have the 
 POLICIES = ("last", "best")
 DAY = 24 * 60 * 60  # seconds
 # What a table may call the time: Moodle's grading worksheet, and one of your own.
-TIMES = ("last modified (submission)", "handed in", "submitted at")
+TIMES = ("last modified (submission)", "zuletzt geändert (abgabe)", "handed in", "submitted at")
+NUMBERS = re.compile(r"\b(\d{1,2})([/.-])(\d{1,2})\2\d{2,4}\b")  # 05/12/2026
+GERMAN = (
+    *("Montag", "Dienstag", "Mittwoch", "Donnerstag", "Freitag", "Samstag", "Sonntag"),
+    *("Januar", "Februar", "März", "April", "Mai", "Juni"),
+    *("Juli", "August", "September", "Oktober", "November", "Dezember"),
+)
+
+
+class Words(parser.parserinfo):
+    """The words of dates: "Tuesday, 1 December 2026, 9:40 AM", "Dienstag, 1. Dezember 2026"."""
+
+    JUMP = (*parser.parserinfo.JUMP, "um", "uhr")
+    WEEKDAYS = tuple(
+        (*names, german, german[:2])
+        for names, german in zip(parser.parserinfo.WEEKDAYS, GERMAN[:7], strict=True)
+    )
+    MONTHS = tuple(
+        (*names, german, german[:3])
+        for names, german in zip(parser.parserinfo.MONTHS, GERMAN[7:], strict=True)
+    )
 
 
 @dataclass(frozen=True)
@@ -73,23 +96,48 @@ def read_time(text: str) -> float:
 
 def read_times(table: Path, students: Sequence[Student]) -> dict[str, float]:
     """Return when each student handed in, by id, from a CSV file of the platform's."""
-    from dateutil import parser  # Moodle writes "Tuesday, 1 December 2026, 9:40 AM"
-
     (first, headings), *rows = read_rows(table)
     names = [name.casefold().lstrip("\ufeff") for name in headings]
     if not (columns := [n for n, name in enumerate(names) if name in TIMES]):
         raise InputError(f"{table}, row {first}: no column says when; expected {', '.join(TIMES)}.")
     who = [n for kind in ("id", "email", "name") for n, c in enumerate(names) if c in COLUMNS[kind]]
+    rows = [(row, cells) for row, cells in rows if cells[columns[0] : columns[0] + 1]]
+    orders = filter(None, (_orders(cells[columns[0]]) for _, cells in rows))
+    in_all = {True, False}.intersection(*orders)
     found: dict[str, float] = {}
     for row, cells in rows:
-        text = cells[columns[0]] if len(cells) > columns[0] else ""
+        text = cells[columns[0]]
         meant = [m for n in who if len(m := find_students(students, cells[n])) == 1]
         if meant and text.strip(" -"):
-            try:
-                found[meant[0][0].id] = parser.parse(text).timestamp()
-            except (ValueError, OverflowError):
-                raise InputError(f"{table}, row {row}: {text!r} is no date.") from None
+            found[meant[0][0].id] = _read(text, in_all, f"{table}, row {row}")
     return found
+
+
+def _orders(text: str) -> set[bool]:
+    """Return whether the day can come first in a date in numbers: True, False, or both.
+
+    Nothing is returned of other dates, and of 05/05/2026. Before a point stands the day.
+    """
+    found = NUMBERS.search(text)
+    if not found or found[1] == found[3]:
+        return set()
+    if found[2] == ".":
+        return {True}
+    return {first for first in (True, False) if int(found[3 if first else 1]) <= 12}
+
+
+def _read(text: str, in_all: set[bool], where: str) -> float:
+    """Return the moment that a text names; `in_all` is what all dates of its table can be."""
+    orders = _orders(text)
+    orders = orders & in_all or orders
+    try:
+        day, month = (parser.parse(text, Words(dayfirst=first)) for first in (True, False))
+    except (ValueError, OverflowError):
+        raise InputError(f"{where}: {text!r} is no date.") from None
+    if len(orders) == 2:
+        both = f"{day.day} {day:%B} or {month.day} {month:%B}"
+        raise InputError(f"{where}: {text} is {both}; write {day:%Y-%m-%d}.")
+    return (day if True in orders else month).timestamp()
 
 
 # ---- what holds, and what counts -----------------------------------------------------------------
@@ -152,14 +200,20 @@ def _taken(submissions: Sequence[Submission]) -> list[Submission]:
 
 
 def _timed(submission: Submission, rules: Rules, left: int) -> Counted:
-    """Return how late a submission is. What was collected before the due date was in time."""
+    """Return how late a submission is. What was collected before the due date was in time.
+
+    Nobody forges a commit to be late: one that is, was handed in then. An early date says nothing.
+    """
     canvas = [CANVAS.match(part) for part in submission.file.split("/")[:2]]
     platform_says_late = any(found and found["late"] for found in canvas)
     if rules.due is None:
         return Counted(submission, late="late" * platform_says_late)
-    known = submission.handed_in is not None
-    over = (submission.handed_in if known else submission.collected) - rules.due - rules.grace * 60
-    days = max(0, math.ceil(over / DAY))
+    end, committed = rules.due + rules.grace * 60, submission.committed
+    when, known = submission.handed_in, submission.handed_in is not None
+    if when is None:
+        known = bool(committed and committed > end)
+        when = min(submission.collected, committed) if known else submission.collected
+    days = max(0, math.ceil((when - end) / DAY))
     if days == 0:
         return Counted(submission)
     if known:

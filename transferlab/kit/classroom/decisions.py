@@ -22,23 +22,28 @@ def decided(marking: Marking, decisions: Sequence[Decision]) -> Marking:
         if by_hand := given.get(check.name):
             points, comment = by_hand.points, by_hand.comment
             check = replace(check, status="by hand", points=points, comment=comment)
-        elif check.status == "passed" and any(_concerns(flag, check, marking) for flag in flags):
+        elif check.status == "passed" and any(check.name in _about(f, marking) for f in flags):
             check = replace(check, status="withheld", points=None, message=LOOKED_AT_FIRST)
         checks.append(check)
     return replace(marking, checks=tuple(checks), flags=tuple(flags))
 
 
 def open_flags(marking: Marking, decisions: Sequence[Decision]) -> list[str]:
-    """Return the flags that nobody has looked at. A new marking may bring new ones."""
+    """Return the flags that nobody has looked at. A new marking may bring new ones.
+
+    Who gave points for all checks that a flag is about has looked at it.
+    """
     looked_at = {flag for decision in decisions for flag in decision.released}
-    return [flag for flag in marking.flags if flag not in looked_at]
+    by_hand = {decision.name for decision in decisions if decision.points is not None}
+    left = [flag for flag in marking.flags if flag not in looked_at]
+    return [flag for flag in left if not marking.checks or _about(flag, marking) - by_hand]
 
 
-def _concerns(flag: str, check: Check, marking: Marking) -> bool:
-    """Return whether a flag is about a check, by the name before its colon; else about all."""
+def _about(flag: str, marking: Marking) -> set[str]:
+    """Return the checks that a flag is about, by the name before its colon; else all."""
     name = flag.partition(":")[0]
-    known = {text for one in marking.checks for text in (one.name, one.exercise)}
-    return name in (check.name, check.exercise) or name not in known
+    found = {check.name for check in marking.checks if name in (check.name, check.exercise)}
+    return found or {check.name for check in marking.checks}
 
 
 def check_points(check: Check, points: float) -> None:

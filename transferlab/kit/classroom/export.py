@@ -22,8 +22,13 @@ from transferlab.kit.notebooks import write_text
 # What tells whose row it is: what a roster has, and Canvas' other columns.
 WHO = {name for kind in ("id", "name", "email") for name in COLUMNS[kind]}
 WHO |= {"sis user id", "sis login id"}
-MAXIMUM, POSSIBLE = "maximum grade", "Points Possible"  # a column of Moodle's, a row of Canvas'
+POSSIBLE = "Points Possible"  # a row of Canvas'
+# Columns of Moodle's, in small letters: in its worksheet of one assignment and nowhere else; the
+# grades there; to how much they count.
+WORKSHEET, GRADES = ("identifier", "bestwertung"), ("grade", "bewertung")
+MAXIMUM = ("maximum grade", "bestwertung")
 EXCUSED = "EX"  # in a cell of Canvas: it stays
+NEW = ", new"  # behind the heading of the grades
 NOT_OURS, NOT_THERE = "in the file, but not in the class", "a grade, but not in the file"
 
 
@@ -108,7 +113,7 @@ def fill_in(
             lines["stays as it is"].append(f"{one.student.name}: {one.state}")
         elif _number(cell.text) != one.points:
             before = cell.text.strip() or "empty"
-            lines[f"{names[place]}, new"].append(f"{one.student.name}: {before} → {grade}")
+            lines[names[place] + NEW].append(f"{one.student.name}: {before} → {grade}")
             quote = '"' * text[cell.start : cell.end].startswith('"')
             parts += [text[position : cell.start], quote, grade, quote]
             position = cell.end
@@ -136,12 +141,15 @@ def _cells(text: str, file: Path) -> list[list[Cell]]:
 def _column(names: list[str], chapter: str, wanted: str, file: Path) -> int:
     """Return where the grades stand: the column that is named, or the only one that can be meant.
 
-    Canvas writes a number behind an assignment's name, Moodle's gradebook "Assignment: … (Real)".
+    Canvas writes a number behind an assignment's name, Moodle's gradebook "Assignment: … (Real)",
+    in German "Aufgabe: … (Punkte)".
     """
-    plain = [re.sub(r"^\w+: | \((?:\d+|Real)\)$", "", name) for name in names]
+    plain = [re.sub(r"^\w+: | \((?:\d+|Real|Punkte)\)$", "", name) for name in names]
     found = [n for n, name in enumerate(names) if wanted and wanted in (name, plain[n])]
-    if not wanted and {"Identifier", "Grade"} <= set(names):  # Moodle's worksheet of one assignment
-        found = [names.index("Grade")]
+    small = [name.casefold() for name in names]
+    grades = [n for n, name in enumerate(small) if name in GRADES]
+    if not wanted and grades and set(WORKSHEET) & set(small):
+        found = grades
     elif not wanted:
         word = letters_of(chapter.lstrip("0123456789")) or chapter
         found = [n for n, name in enumerate(names) if word in letters_of(name)]
@@ -157,7 +165,7 @@ def _check_maximum(
     names: list[str], rows: list[list[Cell]], place: int, worth: float, file: Path
 ) -> None:
     """Raise when the column counts to another number than the chapter, or cannot be changed."""
-    places = [n for n, name in enumerate(names) if name.casefold() == MAXIMUM]
+    places = [n for n, name in enumerate(names) if name.casefold() in MAXIMUM]
     for row in rows:
         possible = [place] if row[0].text.strip() == POSSIBLE else places
         for cell in (row[n] for n in possible if n < len(row)):
@@ -179,8 +187,9 @@ def _whose(names: list[str], row: list[Cell], found: Sequence[Standing]) -> Stan
     """Return whose row it is, when all that tells it in the row agrees."""
     cells = {name.casefold(): cell.text.strip() for name, cell in zip(names, row, strict=False)}
     texts = [text for name, text in cells.items() if name in WHO]
-    if "first name" in cells and "last name" in cells:  # Moodle's gradebook
-        texts.append(f"{cells['first name']} {cells['last name']}")
+    first, last = ([cells[n] for n in COLUMNS[kind] if n in cells] for kind in ("first", "last"))
+    if first and last:  # Moodle's gradebook
+        texts.append(f"{first[0]} {last[0]}")
     students = {one.student: one for one in found}
     meant = [set(hits) for text in texts if (hits := find_students(students, text))]
     agreed = set.intersection(*meant) if meant else set()

@@ -37,19 +37,33 @@ SELECT name, ours.value, theirs.value FROM main.settings ours JOIN other.setting
 USING (name) WHERE ours.value <> theirs.value
 """
 SAME = """WITH same AS (
-    SELECT ours.number AS ours, theirs.number AS theirs
+    SELECT ours.number AS ours, theirs.number AS theirs, chapter, student
     FROM main.submissions ours JOIN other.submissions theirs USING (chapter, student, sha)
 )"""
+# The last points of each for one check, unless those of the other are known here already.
+LAST = """SELECT submission, name, points, comment, max(given) AS given FROM {}.points
+    WHERE points IS NOT NULL GROUP BY submission, name"""
+GIVEN_ON_BOTH = f"""
+{SAME}, here AS ({LAST.format("main")}), there AS ({LAST.format("other")})
+SELECT (SELECT name FROM main.students WHERE id = student), here.name,
+    here.points, here.comment, there.points, there.comment, there.given >= here.given
+FROM same JOIN here ON here.submission = ours
+JOIN there ON there.submission = theirs AND there.name = here.name
+WHERE (here.points, here.comment) <> (there.points, there.comment)
+AND (ours, here.name, there.given) NOT IN (SELECT submission, name, given FROM main.points)
+ORDER BY chapter, same.ours, here.name
+"""
 # SQLite needs `WHERE true` to tell an ON CONFLICT from a join's ON.
 MERGE = (
     "INSERT OR IGNORE INTO main.students SELECT * FROM other.students ORDER BY rowid",
     "INSERT OR IGNORE INTO main.settings SELECT * FROM other.settings",
     """
     INSERT INTO main.submissions
-    SELECT NULL, chapter, student, sha, file, status, reason, notes, collected, handed_in
+    SELECT NULL, chapter, student, sha, file, status, reason, notes, collected, handed_in, committed
     FROM other.submissions WHERE true ORDER BY collected, number
-    ON CONFLICT (chapter, student, sha) DO UPDATE SET (file, status, reason, notes, collected) =
-        (excluded.file, excluded.status, excluded.reason, excluded.notes, excluded.collected)
+    ON CONFLICT (chapter, student, sha) DO UPDATE SET
+        (file, status, reason, notes, collected, committed) = (excluded.file, excluded.status,
+        excluded.reason, excluded.notes, excluded.collected, excluded.committed)
     WHERE excluded.collected < collected
     """,
     """
@@ -76,10 +90,14 @@ MERGE = (
 
 @dataclass(frozen=True)
 class Merged:
-    """What a merging has brought: rows by kind, and lines that say where ours stays."""
+    """What a merging has brought: rows by kind, and lines that say where both differ.
+
+    There ours stays, or, of points that both gave, the later ones count.
+    """
 
     new: dict[str, int]
     ours_stays: list[str]
+    given_on_both: list[str]
 
 
 def merge(records: Records, other: Path, *, dry_run: bool = False) -> Merged:
@@ -99,6 +117,7 @@ def merge(records: Records, other: Path, *, dry_run: bool = False) -> Merged:
         lacking = database.execute(LACKING).fetchall()
         there = [sha for sha, status in lacking if _bytes(folder, sha, status)]
         ours_stays, before = list(_ours_stays(database)), _counts(database)
+        given_on_both = [_given_twice(*row) for row in database.execute(GIVEN_ON_BOTH)]
         try:
             for statement in MERGE:
                 database.execute(statement)
@@ -110,7 +129,7 @@ def merge(records: Records, other: Path, *, dry_run: bool = False) -> Merged:
                 database.commit()
         finally:
             database.rollback()  # of what was not committed
-    return Merged(new, ours_stays)
+    return Merged(new, ours_stays, given_on_both)
 
 
 @contextmanager
@@ -175,6 +194,16 @@ def _ours_stays(database: sqlite3.Connection) -> Iterator[str]:
     for name, *values in database.execute(SETTINGS).fetchall():
         ours, theirs = (_said(name, json.loads(value)) for value in values)
         yield f"{name}: {ours} here, and {theirs} there"
+
+
+def _given_twice(
+    student: str, check: str, ours: float, said: str, theirs: float, said_there: str, later: bool
+) -> str:
+    here, there = f"{ours:g}", f"{theirs:g}"
+    if here == there:  # the comments differ
+        here, there = (f'{here} "{plain(text, 60)}"' for text in (said, said_there))
+    last = there if later else here
+    return f"{student}, {plain(check)}: {here} here, {there} there; the later, {last}, counts"
 
 
 def _said(name: str, value: dict) -> str:

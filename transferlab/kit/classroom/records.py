@@ -20,7 +20,7 @@ from transferlab.errors import InputError
 from transferlab.kit.classroom.roster import Student
 
 FILE = "class.db"
-FORMAT = 3
+FORMAT = 4
 TABLES = """
 CREATE TABLE students (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
 CREATE TABLE submissions (
@@ -44,7 +44,8 @@ SINCE_2 = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value JSON NOT NULL);
 ALTER TABLE submissions ADD COLUMN handed_in REAL;
 """
-CHANGES = (TABLES, SINCE_1, SINCE_2)  # from format to format; nothing is ever lost
+SINCE_3 = "ALTER TABLE submissions ADD COLUMN committed REAL;"
+CHANGES = (TABLES, SINCE_1, SINCE_2, SINCE_3)  # from format to format; nothing is ever lost
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Submission:
 
     `status` is "collected", or "too large", "refused" or "unreadable" for what was not taken;
     `reason` says why. `collected` is when it came here, `handed_in` when the platform got it, if
-    that is known: both in seconds since 1970.
+    that is known, `committed` the date of its git commit: all in seconds since 1970.
     """
 
     student: str
@@ -65,6 +66,7 @@ class Submission:
     number: int = 0
     collected: float = 0.0
     handed_in: float | None = None
+    committed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -189,10 +191,15 @@ class Records:
         with self.database:
             self.database.execute(
                 "INSERT INTO submissions VALUES (NULL, :chapter, :student, :sha, :file, :status, "
-                ":reason, :notes, :collected, :handed_in) ON CONFLICT (chapter, student, sha) "
-                "DO UPDATE SET handed_in = coalesce(handed_in, :handed_in)",
+                ":reason, :notes, :collected, :handed_in, :committed) ON CONFLICT "
+                "(chapter, student, sha) DO UPDATE SET handed_in = coalesce(handed_in, :handed_in)",
                 values | {"collected": submission.collected or time.time()},
             )
+
+    def chapters(self) -> list[str]:
+        """Return the chapters for which something was handed in."""
+        rows = self.database.execute("SELECT DISTINCT chapter FROM submissions ORDER BY chapter")
+        return [chapter for (chapter,) in rows]
 
     def submissions(self, chapter: str) -> dict[str, list[Submission]]:
         """Return the submissions of a chapter by student, in the order of collecting.
@@ -200,12 +207,13 @@ class Records:
         Of time: numbers tell no order when records of several machines were merged.
         """
         found: dict[str, list[Submission]] = {}
-        for *texts, notes, number, collected, handed_in in self.database.execute(
-            "SELECT student, sha, file, status, reason, notes, number, collected, handed_in "
+        for *texts, notes, number, collected, handed_in, committed in self.database.execute(
+            "SELECT student, sha, file, status, reason, notes, number, collected, handed_in, "
+            "committed "
             "FROM submissions WHERE chapter = ? ORDER BY collected, number",
             (chapter,),
         ):
-            times = collected, handed_in
+            times = collected, handed_in, committed
             submission = Submission(*texts, tuple(json.loads(notes)), number, *times)
             found.setdefault(submission.student, []).append(submission)
         return found

@@ -97,8 +97,8 @@ def fetch(
 ) -> Iterator[tuple[Student, Found | str]]:
     """Yield what `use` makes of each student's files; a text says why they cannot be had.
 
-    The first part of a file's path is the student's id, the second names the commit. When it was
-    made is not asked: its author can write any date into it.
+    The first part of a file's path is the student's id, the second names the commit. A file was
+    modified when the commit says; its author can write any date into it, so only a late one counts.
 
     Args:
         use: called in several threads, while the files can be read.
@@ -140,7 +140,9 @@ def _cloned(repository: Repository, place: Path) -> list[Entry]:
         raise InputError(sentence) from None
     rows = git("ls-tree", "-r", "-z", "--long", "--full-tree", "HEAD").split(b"\0")[:-1]
     start = repository.student.id, f"commit {commit[:10]}"
-    return listed((_entry(git, start, row) for row in rows), MOST)
+    date = git("rev-list", "--max-count=1", "--format=%ct", "HEAD").split()[-1]
+    made = float(date) if date.isdigit() else 0.0  # git leaves out a date that is none
+    return listed((_entry(git, start, made, row) for row in rows), MOST)
 
 
 def _protocol(address: str) -> str:
@@ -156,7 +158,7 @@ def _protocol(address: str) -> str:
     return name
 
 
-def _entry(git: Callable[..., bytes], start: tuple[str, str], row: bytes) -> Entry:
+def _entry(git: Callable[..., bytes], start: tuple[str, str], made: float, row: bytes) -> Entry:
     """Return an entry for a row of `git ls-tree --long`; the size is "BAD" when it is not here."""
     about, _, name = row.partition(b"\t")
     mode, _, sha, size = about.split()
@@ -167,7 +169,7 @@ def _entry(git: Callable[..., bytes], start: tuple[str, str], row: bytes) -> Ent
             return bytes(LARGEST + 1)  # its size is all that counts
         return git("cat-file", "blob", sha.decode())
 
-    return Entry(path, 0.0, ODD_KINDS.get(mode, ""), read)
+    return Entry(path, made, ODD_KINDS.get(mode, ""), read)
 
 
 def _git(*arguments: str, allowed: str = "none", most: int = LARGEST) -> bytes:

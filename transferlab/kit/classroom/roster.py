@@ -3,20 +3,21 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from transferlab.errors import InputError
 
 # What the first row may call a column, in small letters; the first that is there counts. Canvas'
-# gradebook has "Student" and "ID", Moodle's list of participants "First name" and "ID number".
+# gradebook has "Student" and "ID", Moodle's list of participants "First name" and "ID number", in
+# German "Vorname" and "ID-Nummer".
 COLUMNS = {
-    "id": ("id", "id number", "student id", "matriculation number", "username"),
-    "name": ("name", "full name", "student", "student name"),
-    "first": ("first name", "given name"),
-    "last": ("last name", "surname", "family name"),
-    "email": ("e-mail", "email", "email address", "e-mail address", "mail"),
+    "id": ("id", "id number", "id-nummer", "student id", "matriculation number", "username"),
+    "name": ("name", "full name", "vollständiger name", "student", "student name"),
+    "first": ("first name", "given name", "vorname"),
+    "last": ("last name", "surname", "family name", "nachname"),
+    "email": ("e-mail", "email", "email address", "e-mail address", "e-mail-adresse", "mail"),
 }
 LONGEST = 200  # characters of one cell
 
@@ -30,11 +31,12 @@ class Student:
     email: str = ""
 
 
-def read_roster(path: Path) -> list[Student]:
+def read_roster(path: Path, tell: Callable[[str], None] = lambda line: None) -> list[Student]:
     """Return the students of a CSV file with a row of headings: id, name, e-mail.
 
     Commas, semicolons and tabs are understood, quotes, a byte order mark, UTF-8, UTF-16 and what
-    Excel writes on Windows. Without a column of ids, the e-mail address is the id.
+    Excel writes on Windows. Without a column of ids, or where its cell is empty, the e-mail address
+    is the id. `tell` is called with a line about that, and one about columns that were ignored.
     """
     rows = read_rows(path)
     heading = [cell.casefold() for cell in rows[0][1]]
@@ -49,6 +51,7 @@ def read_roster(path: Path) -> list[Student]:
             "such as id,name,e-mail above the students."
         )
     students: dict[str, Student] = {}
+    without = 0
     for row, cells in rows[1:]:
         if len(cells) != len(heading):
             raise InputError(
@@ -66,8 +69,14 @@ def read_roster(path: Path) -> list[Student]:
                 f"{same.name}; every student needs an id of their own."
             )
         students[student.id.casefold()] = student
+        without += "id" in places and not cells[places["id"]]
     if not students:
         raise InputError(f"{path} has headings, but no students.")
+    if without:
+        id_column = rows[0][1][places["id"]]
+        tell(f"ids: {without} e-mail addresses, where the column {id_column} was empty")
+    if ignored := [h for n, h in enumerate(rows[0][1]) if h and n not in places.values()]:
+        tell(f"ignored: {', '.join(ignored[:9])}{', …' * (len(ignored) > 9)}")
     return list(students.values())
 
 
@@ -105,7 +114,7 @@ def _decoded(content: bytes) -> str:
 def _student(cells: dict[str, str]) -> Student:
     name = cells.get("name") or f"{cells.get('first', '')} {cells.get('last', '')}".strip()
     email = cells.get("email", "")
-    return Student(cells.get("id", email), name, email)
+    return Student(cells.get("id") or email, name, email)
 
 
 def _fault(student: Student) -> str:

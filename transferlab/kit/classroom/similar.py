@@ -38,6 +38,11 @@ class Pair:
     exercises: tuple[str, ...]
 
 
+def most_of(handed_in: int) -> int:
+    """Return how many students of a class may have one fingerprint, for it to be their own."""
+    return max(2, int(MANY * handed_in))
+
+
 def similar(records: Records, edition: Edition, at_least: float = 0.5) -> list[Pair]:
     """Return pairs of students whose answers are alike, those that share most first.
 
@@ -51,7 +56,7 @@ def similar(records: Records, edition: Edition, at_least: float = 0.5) -> list[P
             content = records.file_of(one.submission.sha).read_bytes()
             prints[student] = dict(_fingerprints(content, edition, released))
     shared = Counter(mark for answers in prints.values() for mark in set().union(*answers.values()))
-    most = max(2, MANY * len(prints))
+    most = most_of(len(prints))
     own = {
         student: {name: {m for m in marks if shared[m] <= most} for name, marks in answers.items()}
         for student, answers in prints.items()

@@ -27,6 +27,7 @@ from transferlab.kit.classroom.texts import (
 from transferlab.kit.notebooks import source_of, write_text
 
 HEADINGS = ("number", "exercise", "answer", "rubric", "worth", "points", "comment", "before")
+HEADINGS += ("given",)  # the points as they were when the table was written
 SCHEME = re.compile(r"=== BEGIN MARK SCHEME ===\n(.*?)=== END MARK SCHEME ===", re.DOTALL)
 LONGEST_CELL = 30_000  # Excel cuts at 32,767
 
@@ -111,7 +112,8 @@ def write_answers(records: Records, edition: Edition, table: Path) -> list[Answe
         rubric = scheme[1].strip() if scheme else source_of(solved)
         points = "" if check.points is None else f"{check.points:g}"
         shown = several_lines(text, LONGEST_CELL), rubric, f"{check.worth:g}"
-        rows.append((answer.number, check.name, *shown, points, check.comment, answer.before))
+        said = points, check.comment, answer.before, points
+        rows.append((answer.number, check.name, *shown, *said))
         given = f"{points} points. {check.comment}" if points else "no points yet"
         before = f" Before, for an older submission: {answer.before}" * bool(answer.before)
         sections.append(
@@ -158,7 +160,8 @@ def read_points(
             seen.add(number)
             if (answer := answers.get(number)) is None:
                 raise InputError(f"no answer of this chapter has the number {number!r}.")
-            found += _decision(answer, entry.get("points", ""), entry.get("comment", ""))
+            texts = [entry.get(name, "") for name in ("points", "comment", "given")]
+            found += _decision(answer, *texts)
         except InputError as error:
             faults.append(f"{table}, row {row}: {error}")
     if faults:
@@ -166,10 +169,13 @@ def read_points(
     return found
 
 
-def _decision(answer: Answer, points: str, comment: str) -> Iterator[tuple[Submission, Decision]]:
+def _decision(
+    answer: Answer, points: str, comment: str, given: str
+) -> Iterator[tuple[Submission, Decision]]:
+    """Yield what a row decides. `given` are the points that were there when it was written."""
     check, comment = answer.check, from_cell(comment)
     if not points:
-        if comment or check.points is not None:
+        if comment or given:
             raise InputError(f"{check.name}: there are no points; a 0 has to be written as 0.")
         return
     try:
