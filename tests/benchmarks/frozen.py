@@ -46,12 +46,12 @@ SOLAR_CELLS = {"train": 400, "val": 200}
 
 def find_images(kind: str) -> tuple[Path, Path | None]:
     """Return the folder of images and the file of weights, if there are any."""
-    folder = data_folder() or Path()
-    weights = folder / "weights" / "mobilenet_v2_imagenet_dequantized.pth"
-    known = weights if weights.is_file() else None
+    folder = data_folder()
+    weights = folder and folder / "weights" / "mobilenet_v2_imagenet_dequantized.pth"
+    known = weights if weights and weights.is_file() else None
     if kind == "solar_cells":
         return write_images(FOLDER / "frozen-cells", solar_cells()), known
-    if (folder / "hymenoptera").is_dir():
+    if folder and (folder / "hymenoptera").is_dir():
         return folder / "hymenoptera", known
     print("There are no ants and bees (set TRANSFERLAB_DATA): generated shapes, random weights.")
     return write_images(FOLDER / "frozen-images", generated_images()), None

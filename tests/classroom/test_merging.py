@@ -164,6 +164,25 @@ def test_the_same_file_on_both_machines(machine):
     assert [one.collected for one in third] == [0.5, 1]
 
 
+def test_what_was_taken_counts_even_when_it_was_refused_earlier(machine):
+    """With another edition of the chapter, say."""
+    ada, bo = machine("ada"), machine("bo")
+    odd = {"status": "refused", "reason": "of another chapter"}
+    for student, first, second in (("s1", ada, bo), ("s2", bo, ada)):
+        hand_in(first, student, collected=5)
+        hand_in(second, student, collected=4, **odd)
+    for records, when in ((ada, 7), (bo, 6)):  # refused on both: the earlier one
+        hand_in(records, "s3", collected=when, **odd)
+    both_ways(ada, bo)
+    found = [one.submissions[0] for one in said(ada)]
+    assert [(one.status, one.collected) for one in found] == [
+        ("collected", 5),
+        ("collected", 5),
+        ("refused", 6),
+    ]
+    assert [one.reason for one in found] == ["", "", "of another chapter"]
+
+
 def test_of_two_markings_the_newest_counts_and_of_one_key_the_better_reason(machine):
     ada, bo = machine("ada"), machine("bo")
     for records, marked in ((ada, {"old": 1, "new": 4}), (bo, {"new": 2, "old": 3})):
@@ -324,6 +343,13 @@ def test_one_that_is_no_class_is_itself_or_is_damaged(machine, tmp_path):
     with pytest.raises(InputError, match=r"bo/physics/class\.db has the format 99; this"):
         merge(ada, bo.folder)
     assert ada.submissions(CHAPTER) == {}
+
+
+def test_a_date_that_no_calendar_has(machine):
+    ada, bo = machine("ada"), machine("bo")
+    bo.set(CHAPTER, {"due": 1e300})
+    with pytest.raises(InputError, match=r"class\.db is damaged, nothing was taken"):
+        merge(ada, bo.folder)
 
 
 def test_a_marking_that_cannot_be_read(machine):

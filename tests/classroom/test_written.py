@@ -49,7 +49,7 @@ def test_the_table_goes_out_and_comes_back(marked, edition, solved, tmp_path):
     assert table.read_bytes().startswith(b"\xef\xbb\xbf")
     headings, row = read(table)
     assert tuple(headings) == HEADINGS
-    assert row[1:] == ["why", "'" + named(solved, "why")["source"], "One point.", "1", *[""] * 4]
+    assert row[1:] == ["why", "'" + named(solved, "why")["source"], "One point.", "1", *[""] * 5]
     assert "Mara" not in table.read_text() + table.with_suffix(".html").read_text()
     shown = table.with_suffix(".html").read_text()
     assert "&lt;script&gt;" in shown and "<script" not in shown and "One point." in shown
@@ -85,6 +85,29 @@ def test_points_given_elsewhere_meanwhile_stop_no_table(marked, edition, solved,
     fill(table, (1, "points", ""))
     with pytest.raises(InputError, match="there are no points; a 0 has to be written as 0"):
         read_points(records, edition, table)
+
+
+def test_an_old_table_does_not_take_back_what_was_given_since(marked, edition, solved, tmp_path):
+    records, table = marked(s1=solved, s2=solved), tmp_path / "table.csv"
+    both = [records.submissions(CHAPTER)[student][0] for student in ("s1", "s2")]
+    records.add_decisions([(one, Decision("why", 0.5, "-half\nof it")) for one in both])
+    write_answers(records, edition, table)
+    fill(table, delimiter=";")  # opened and saved
+    records.add_decisions([(both[0], Decision("why", 1.0, "-half\nof it"))])
+    records.add_decisions([(both[1], Decision("why", 0.5, "Changed."))])
+    assert read_points(records, edition, table) == []
+    assert write_answers(records, edition, table) == []
+    assert sorted(row[5:7] for row in read(table)[1:]) == [
+        ["0.5", "Changed."],
+        ["1", "'-half\nof it"],
+    ]
+    row = next(n for n, cells in enumerate(read(table)) if cells[5] == "1")
+    fill(table, (row, "comment", "All."))
+    assert read_points(records, edition, table) == [(both[0], Decision("why", 1.0, "All."))]
+    rows = [cells[:-1] for cells in read(table)]  # as an older version has written it
+    with table.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+    assert len(read_points(records, edition, table)) == 1
 
 
 @pytest.mark.parametrize(
@@ -131,7 +154,7 @@ def test_no_marking_overwrites_points_and_a_resubmission_asks_again(
     marked(s1=solved)
     assert points(records) is None
     assert len(write_answers(records, edition, table)) == 1
-    assert read(table)[1][-4:] == ["", "", "1 points. Good.", ""]
+    assert read(table)[1][-5:] == ["", "", "1 points. Good.", "", ""]
 
 
 def test_points_by_hand_count_instead_of_the_marking():

@@ -24,6 +24,9 @@ CANVAS = re.compile(r"(?P<who>[^_]+)(?P<late>_LATE)?_(?P<number>\d+)_\d+_", re.I
 # "exercises (1)", "exercises-1": later copies
 COPY = re.compile(r"(?: \((\d{1,3})\)|-(\d{1,3}))?$")
 MOST_READ = 10 * LARGEST  # bytes of all notebooks of a student
+# One file of a repository can be there under many names. A zip file is kept in memory.
+MOST_ZIPS, MOST_NOTEBOOKS = 10, 1000  # of a student
+MOST_NOTES = 10  # of a submission
 
 Owner = tuple[str, ...]  # a name, the platform's number if there is one, the platform
 Groups = dict[Owner, list[Entry]]
@@ -177,7 +180,9 @@ def _choose(student: Student, entries: list[Entry], grade_ids: Sequence[str]) ->
     Of several notebooks those of the chapter are taken, else those with its name, in the order of
     their age. The others may be large: all lessons may lie there too.
     """
-    entries = [found for entry in entries for found in opened(entry)]
+    entries = list(_opened(entries))
+    if sum(entry.suffix == ".ipynb" for entry in entries) > MOST_NOTEBOOKS:
+        return [_not_taken(student, "too large", f"more than {MOST_NOTEBOOKS} notebooks")]
     notebooks, problems, read = [], [], 0
     for entry in entries:
         if entry.refused:
@@ -206,9 +211,21 @@ def _choose(student: Student, entries: list[Entry], grade_ids: Sequence[str]) ->
         problems.append(f"{len(taken)} notebooks; {newest.where} counts, {why}")
     chosen = []
     for _, entry, content in taken:
-        said = *_looked_at(content, grade_ids), tuple(problems)
+        said = *_looked_at(content, grade_ids), tuple(problems[-MOST_NOTES:])
         chosen.append((Submission(student.id, _hash(content), entry.where, *said), content))
     return chosen
+
+
+def _opened(entries: list[Entry]) -> Iterator[Entry]:
+    """Yield the files with what is in a student's zip files, of which only the first are opened."""
+    zips = 0
+    for entry in entries:
+        is_zip = entry.suffix == ".zip" and not entry.refused
+        zips += is_zip
+        if is_zip and zips > MOST_ZIPS:
+            yield replace(entry, refused="one zip file too many")
+        else:
+            yield from opened(entry)
 
 
 def _choose_committed(student: Student, entries: list[Entry], grade_ids: Sequence[str]) -> Chosen:

@@ -97,7 +97,7 @@ def read_time(text: str) -> float:
 def read_times(table: Path, students: Sequence[Student]) -> dict[str, float]:
     """Return when each student handed in, by id, from a CSV file of the platform's."""
     (first, headings), *rows = read_rows(table)
-    names = [name.casefold().lstrip("\ufeff") for name in headings]
+    names = [name.casefold() for name in headings]
     if not (columns := [n for n, name in enumerate(names) if name in TIMES]):
         raise InputError(f"{table}, row {first}: no column says when; expected {', '.join(TIMES)}.")
     who = [n for kind in ("id", "email", "name") for n, c in enumerate(names) if c in COLUMNS[kind]]

@@ -1,8 +1,9 @@
 """Merging the records of several machines: what one has and the other lacks, in one transaction.
 
 Rows are matched by what they are, never by their number, which every machine gives by itself. Where
-both have a row, the earlier one counts, and a marking that has ended well before one that has not:
-so both machines say the same, whichever takes over first.
+both have a row, the earlier one counts; yet a submission that was taken goes before one that was
+refused, and a marking that has ended well before one that has not: so both machines say the same,
+whichever takes over first.
 """
 
 import json
@@ -53,6 +54,7 @@ WHERE (here.points, here.comment) <> (there.points, there.comment)
 AND (ours, here.name, there.given) NOT IN (SELECT submission, name, given FROM main.points)
 ORDER BY chapter, same.ours, here.name
 """
+DAMAGED = (ValueError, OverflowError, TypeError, KeyError, AttributeError)
 # SQLite needs `WHERE true` to tell an ON CONFLICT from a join's ON.
 MERGE = (
     "INSERT OR IGNORE INTO main.students SELECT * FROM other.students ORDER BY rowid",
@@ -64,7 +66,8 @@ MERGE = (
     ON CONFLICT (chapter, student, sha) DO UPDATE SET
         (file, status, reason, notes, collected, committed) = (excluded.file, excluded.status,
         excluded.reason, excluded.notes, excluded.collected, excluded.committed)
-    WHERE excluded.collected < collected
+    WHERE (excluded.status <> 'collected', excluded.collected)
+        < (status <> 'collected', collected)
     """,
     """
     UPDATE main.submissions AS ours SET handed_in = theirs.handed_in FROM other.submissions theirs
@@ -147,10 +150,10 @@ def _attached(records: Records, folder: Path) -> Iterator[None]:
             with Records(copy.parent) as theirs:
                 _check(theirs)
         except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}.") from error
+            raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
         except InputError as error:
             raise InputError(str(error).replace(str(copy), str(path))) from error
-        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (sqlite3.DatabaseError, *DAMAGED) as error:
             said = plain(str(error), 100)
             raise InputError(f"{path} is damaged, nothing was taken: {said}.") from error
         records.database.execute("ATTACH ? AS other", (str(copy),))

@@ -209,8 +209,7 @@ class Records:
         found: dict[str, list[Submission]] = {}
         for *texts, notes, number, collected, handed_in, committed in self.database.execute(
             "SELECT student, sha, file, status, reason, notes, number, collected, handed_in, "
-            "committed "
-            "FROM submissions WHERE chapter = ? ORDER BY collected, number",
+            "committed FROM submissions WHERE chapter = ? ORDER BY collected, number",
             (chapter,),
         ):
             times = collected, handed_in, committed

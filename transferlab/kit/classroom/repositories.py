@@ -8,8 +8,10 @@ and what it may take into memory: a few kilobytes can claim to be gigabytes, or 
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,10 +40,13 @@ CLONE = ["clone", "--quiet", "--bare", "--no-local", "--depth=1", "--single-bran
 CLONE += ["--template=", f"--filter=blob:limit={LARGEST + 1}"]
 SETTINGS = ["-c", "core.hooksPath=/dev/null", "-c", "transfer.fsckObjects=true"]
 SETTINGS += ["-c", "pack.threads=1", "-c", f"core.bigFileThreshold={LARGEST}"]
-LIMITED = ["sh", "-c", 'ulimit -c 0; ulimit -f "$0"; exec "$@"'] if os.name == "posix" else []
+# In blocks of 512 bytes; some shells count 1024, and the limit is twice as high there.
+LIMITED = ["sh", "-c", 'ulimit -c 0; ulimit -f "$0"; exec "$@"']
 # Nobody is asked for anything. The teacher's own settings stay: keys, proxies, certificates.
+KEPT = ("GIT_SSL", "GIT_SSH_VARIANT")
 QUIET = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "GCM_INTERACTIVE": "never", "LC_ALL": "C"}
 QUIET |= {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOC_LIMIT": "100m"}  # bytes at once
+QUIET |= {"GIT_DEFAULT_REF_FORMAT": "files"}  # the config that is written below knows no other
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def read_table(table: Path, students: Sequence[Student]) -> tuple[list[Repositor
     A row has who (id, e-mail or name), the address of a repository, and perhaps a branch.
     """
     (first, headings), *rows = read_rows(table)
-    names = [name.casefold().lstrip("\ufeff") for name in headings]
+    names = [name.casefold() for name in headings]
     who = [name for name in WHO if name in names]
     where = next((name for name in WHERE if name in names), "")
     if not who or not where:
@@ -104,15 +109,17 @@ def fetch(
         use: called in several threads, while the files can be read.
         tell: called with a line that says how far it is.
     """
+    if os.name != "posix":  # nothing could be limited there
+        raise InputError("to collect from repositories needs Linux or macOS; on Windows use WSL2.")
     if not shutil.which("git"):
         raise InputError("to collect from repositories needs git, which is not installed here.")
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        futures = [pool.submit(_used, repository, use) for repository in repositories]
+        futures = deque(pool.submit(_used, repository, use) for repository in repositories)
         try:
-            for number, future in enumerate(futures):
-                found = future.result()
-                tell(f"{number + 1} of {len(futures)} repositories")
-                yield repositories[number].student, found
+            for number, repository in enumerate(repositories, start=1):
+                found = futures.popleft().result()  # popped: nobody's files are kept until the end
+                tell(f"{number} of {len(repositories)} repositories")
+                yield repository.student, found
         finally:
             pool.shutdown(cancel_futures=True)  # when it is stopped
 
@@ -128,7 +135,7 @@ def _used(repository: Repository, use: Callable[[Student, list[Entry]], Found]) 
 def _cloned(repository: Repository, place: Path) -> list[Entry]:
     """Clone into a new folder and return the files, which can be read as long as it is there."""
     branch = [f"--branch={repository.branch}"] * bool(repository.branch)
-    allowed, clone = _protocol(repository.address), [*CLONE, *branch, "--", repository.address]
+    allowed, clone = _protocols(repository.address), [*CLONE, *branch, "--", repository.address]
     _git(*clone, str(place), allowed=allowed, most=LARGEST_CLONE)
     # without the server's address: what is missing is never fetched later
     (place / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
@@ -136,7 +143,7 @@ def _cloned(repository: Repository, place: Path) -> list[Entry]:
     try:
         commit = git("rev-parse", "--verify", "HEAD^{commit}").decode()
     except InputError:
-        sentence = "it has no commit on its main branch; a column branch can name another one"
+        sentence = "no commit can be read on its main branch; a column branch can name another one"
         raise InputError(sentence) from None
     rows = git("ls-tree", "-r", "-z", "--long", "--full-tree", "HEAD").split(b"\0")[:-1]
     start = repository.student.id, f"commit {commit[:10]}"
@@ -145,8 +152,11 @@ def _cloned(repository: Repository, place: Path) -> list[Entry]:
     return listed((_entry(git, start, made, row) for row in rows), MOST)
 
 
-def _protocol(address: str) -> str:
-    """Return the one protocol that git may use for an address."""
+def _protocols(address: str) -> str:
+    """Return the protocols that git may use for an address.
+
+    They are both, https and ssh, as the teacher's own settings can put one for the other.
+    """
     name, found, _ = address.partition("://")
     if not found:
         name = "ssh" if SSH.match(address) else "file"
@@ -155,7 +165,7 @@ def _protocol(address: str) -> str:
             f"{address!r} is no address that is taken; expected such as https://host/name.git, "
             "git@host:name.git, or a folder"
         )
-    return name
+    return "file" if name == "file" else "https:ssh"
 
 
 def _entry(git: Callable[..., bytes], start: tuple[str, str], made: float, row: bytes) -> Entry:
@@ -176,14 +186,14 @@ def _git(*arguments: str, allowed: str = "none", most: int = LARGEST) -> bytes:
     """Return what git prints; raise with the first line of its own error.
 
     Args:
-        allowed: the protocol by which it may reach other repositories.
+        allowed: the protocols by which it may reach other repositories.
         most: bytes of a file that it writes, and of what it prints.
     """
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("GIT_") or n[:7] == "GIT_SSL"}
-    ssh = f"{os.environ.get('GIT_SSH_COMMAND', 'ssh')} -oBatchMode=yes"
-    environment = {**kept, **QUIET, "GIT_ALLOW_PROTOCOL": allowed, "GIT_SSH_COMMAND": ssh}
-    limited = [*LIMITED, str(most // 512 + 1)] if LIMITED else []
-    command = [*limited, "git", *SETTINGS, *arguments]
+    kept = {n: v for n, v in os.environ.items() if n[:4] != "GIT_" or n.startswith(KEPT)}
+    environment = {**kept, **QUIET, "GIT_ALLOW_PROTOCOL": allowed}
+    if "ssh" in allowed:
+        environment["GIT_SSH_COMMAND"] = _ssh(environment)
+    command = [*LIMITED, str(most // 512 + 1), "git", *SETTINGS, *arguments]
     with TemporaryFile() as out, TemporaryFile() as errors:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": out, "stderr": errors}
         process = subprocess.Popen(command, env=environment, **pipes)
@@ -199,12 +209,21 @@ def _git(*arguments: str, allowed: str = "none", most: int = LARGEST) -> bytes:
         return out.read()
 
 
+def _ssh(environment: dict[str, str]) -> str:
+    """Return the teacher's own command for ssh, in git's order, which then asks for nothing."""
+    asked = ["git", f"--git-dir={os.devnull}", "config", "--get", "core.sshCommand"]
+    done = subprocess.run(asked, env=environment, capture_output=True, text=True, check=False)
+    program = shlex.quote(os.environ.get("GIT_SSH") or "ssh")
+    command = os.environ.get("GIT_SSH_COMMAND") or done.stdout.strip() or program
+    return f"{command} -oBatchMode=yes"
+
+
 def _reason(errors: str) -> str:
-    """Return the first line of an error of git's, without warnings."""
+    """Return the first line of an error of git's, without warnings of git's and of ssh's."""
     lines = [line.strip() for line in errors.splitlines()]
-    said = [x for x in lines if x and not x.lower().startswith(("warning:", "hint:"))]
+    said = [x for x in lines if x and not x.lower().startswith(("warning:", "hint:", "** "))]
     if not said or "index-pack" in said[0]:  # it was stopped by the limit
-        return f"it has more than {LARGEST_CLONE >> 20} MB, or too many files"
+        return f"git was stopped: it has more than {LARGEST_CLONE >> 20} MB, or too many files"
     return re.sub(r"^(remote: )?((fatal|error|ERROR): )?", "", said[0])
 
 
@@ -212,7 +231,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     """End git and what it has started, such as ssh."""
     import psutil
 
-    for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+    found = [*psutil.Process(process.pid).children(recursive=True), process]
+    for one in found:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.kill()
-    process.wait()
+    psutil.wait_procs(found, timeout=5)

@@ -56,7 +56,8 @@ def read_source(source: Path) -> list[Entry]:
     if not source.is_dir() and not (source.is_file() and zipfile.is_zipfile(source)):
         raise InputError(
             f"{source} is neither a folder nor a zip file; expected a folder with one folder for "
-            "each student, or what Moodle or Canvas offer as a download of all submissions."
+            "each student, what Moodle or Canvas offer as a download of all submissions, or a "
+            "table of git repositories (.csv, .tsv, .txt)."
         )
     return listed(_in_folder(source) if source.is_dir() else _in_zip(source), MOST)
 

@@ -27,7 +27,7 @@ from transferlab.kit.classroom.texts import (
 from transferlab.kit.notebooks import source_of, write_text
 
 HEADINGS = ("number", "exercise", "answer", "rubric", "worth", "points", "comment", "before")
-HEADINGS += ("given",)  # the points as they were when the table was written
+HEADINGS += ("given", "said")  # the points and the comment as they were when it was written
 SCHEME = re.compile(r"=== BEGIN MARK SCHEME ===\n(.*?)=== END MARK SCHEME ===", re.DOTALL)
 LONGEST_CELL = 30_000  # Excel cuts at 32,767
 
@@ -112,7 +112,7 @@ def write_answers(records: Records, edition: Edition, table: Path) -> list[Answe
         rubric = scheme[1].strip() if scheme else source_of(solved)
         points = "" if check.points is None else f"{check.points:g}"
         shown = several_lines(text, LONGEST_CELL), rubric, f"{check.worth:g}"
-        said = points, check.comment, answer.before, points
+        said = points, check.comment, answer.before, points, check.comment
         rows.append((answer.number, check.name, *shown, *said))
         given = f"{points} points. {check.comment}" if points else "no points yet"
         before = f" Before, for an older submission: {answer.before}" * bool(answer.before)
@@ -140,6 +140,8 @@ def read_points(
 ) -> list[tuple[Submission, Decision]]:
     """Return what a filled table says and the record does not know yet.
 
+    A row that is as it was written says nothing: what was given elsewhere since then stays.
+
     Raises:
         InputError: with a sentence for each faulty row; then nothing of the table is taken.
     """
@@ -153,7 +155,7 @@ def read_points(
     found, faults, seen = [], [], set()
     for row, cells in rows:
         try:
-            entry = dict(zip(headings, cells, strict=False))
+            entry = dict.fromkeys(headings, "") | dict(zip(headings, cells, strict=False))
             number = entry.get("number", "")
             if number in seen:
                 raise InputError(f"the number {number} is there twice.")
@@ -161,7 +163,8 @@ def read_points(
             if (answer := answers.get(number)) is None:
                 raise InputError(f"no answer of this chapter has the number {number!r}.")
             texts = [entry.get(name, "") for name in ("points", "comment", "given")]
-            found += _decision(answer, *texts)
+            if texts[:2] != [entry.get("given"), entry.get("said")]:  # somebody has touched it
+                found += _decision(answer, *texts)
         except InputError as error:
             faults.append(f"{table}, row {row}: {error}")
     if faults:
