@@ -11,6 +11,7 @@ from toy_class import CHAPTER, named
 
 from transferlab.errors import InputError
 from transferlab.kit.classroom.formgrader import read_course, write_course
+from transferlab.kit.classroom.records import Decision
 from transferlab.kit.classroom.status import standings
 
 EVIL = (
@@ -61,7 +62,11 @@ def test_points_come_back_and_stay(folder, records, edition, marked, solved):
     with opened(folder) as book:
         assert book.find_grade("why", "exercises", CHAPTER, numbers[0]).manual_score == 0.5
     marked(s1=solved)
-    assert standings(records, CHAPTER)[0].marking.checks[-1].comment == "Which labels?"
+    one = standings(records, CHAPTER)[0]
+    assert one.marking.checks[-1].comment == "Which labels?"
+    submission = records.submissions(CHAPTER)["s1"][-1]
+    records.add_decisions([(submission, Decision("why", 1.0, "Well said."))])
+    assert read_course(records, edition, folder) == [], "what was given elsewhere since then stays"
 
 
 def test_impossible_points_are_not_taken(folder, records, edition):

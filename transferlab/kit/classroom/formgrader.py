@@ -115,10 +115,8 @@ def _add_submission(book: "Gradebook", chapter: str, number: str, marking: Marki
     book.add_submission(chapter, number)
     for check in marking.checks:
         grade = book.find_grade(check.name, NOTEBOOK, chapter, number)
-        if check.status == "by hand":
-            grade.manual_score = check.points
-        else:
-            grade.auto_score = check.points
+        grade.auto_score = check.points  # tells later whether somebody has changed the other
+        grade.manual_score = check.points if check.status == "by hand" else None
         grade.needs_manual_grade = check.points is None
 
 
@@ -128,10 +126,11 @@ def _given(
     where = NOTEBOOK, edition.chapter, number
     for check in marking.checks:
         grade = book.find_grade(check.name, *where)
-        if grade.manual_score is None:
-            continue
-        points = grade.manual_score + (grade.extra_credit or 0.0)
         said = book.find_comment(edition.exercise_of(check.name), *where).comment or ""
+        was = grade.auto_score, ""
+        if grade.manual_score is None or (grade.manual_score, said) == was:
+            continue  # nobody has touched it; what was given elsewhere since then stays
+        points, said = grade.manual_score + (grade.extra_credit or 0.0), said or check.comment
         check_points(check, points)
         if (points, said) != (check.points, check.comment):
             yield Decision(check.name, points, said)
