@@ -51,7 +51,7 @@ def alike(records: Records, edition: Edition, solved: dict[str, Any], tmp_path):
                 answer = content(solved)
             path.write_bytes(answer)
         collect(records, CHAPTER, tmp_path / "in", edition.grade_ids)
-        return similar(records, edition)
+        return similar(records, edition)[0]
 
     return run
 

@@ -17,9 +17,8 @@ THREADS = {
 }
 MEMORY = {
     # Let the C library (glibc) keep freed memory for the next step. By default it returns the large
-    # tensors of every step to the system and asks for new ones in the next. The system hands memory
-    # out in pages that it fills with zeros first, and for a small convolutional network on a CPU
-    # that takes a third of the time.
+    # tensors of every step to the system and asks for new ones in the next, in pages that are
+    # filled with zeros first. In a small convolutional network that takes a third of the time.
     "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),  # smaller blocks are kept; glibc's maximum
     "MALLOC_TRIM_THRESHOLD_": str(2**30),  # up to so many free bytes
 }

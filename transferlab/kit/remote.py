@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transferlab.cache import code_hash
+from transferlab.claims import RECORD
 from transferlab.errors import InputError
 from transferlab.kit.classroom.cluster import workers
 from transferlab.kit.lessons import Lesson, read_lesson
@@ -74,7 +75,7 @@ def job(
 def _files(lesson: Lesson) -> dict[str, bytes]:
     """Return what a lesson needs of its course: itself, its tables, the record of the claims."""
     course = lesson.path.parents[1]
-    paths = [lesson.path, *files_named_in(lesson.path), course / "claims.json"]
+    paths = [lesson.path, *files_named_in(lesson.path), course / RECORD]
     return {p.relative_to(course).as_posix(): p.read_bytes() for p in paths if p.is_file()}
 
 

@@ -583,14 +583,11 @@ def similar(
     Example:
       transferlab class similar 02_concepts
     """
-    from transferlab.kit.classroom import similar as likeness
-    from transferlab.kit.classroom.deadlines import counted
     from transferlab.kit.classroom.edition import read_edition
+    from transferlab.kit.classroom.similar import similar as alike
 
     with _open_class(folder) as records:
-        pairs = likeness.similar(records, read_edition(course, solutions, chapter), at_least)
-        counts = counted(records, chapter).values()
-        most = likeness.most_of(sum(one.submission.status == "collected" for one in counts))
+        pairs, most = alike(records, read_edition(course, solutions, chapter), at_least)
     for pair in pairs:
         both = f"{pair.shared} of {pair.of} fingerprints"
         print(f"{pair.one.name} · {pair.other.name}: {both}, in {', '.join(pair.exercises)}")

@@ -18,7 +18,7 @@ from transferlab.errors import InputError
 from transferlab.kit.classroom.collect import CANVAS
 from transferlab.kit.classroom.decisions import decided
 from transferlab.kit.classroom.records import Marking, Records, Submission
-from transferlab.kit.classroom.roster import COLUMNS, Student, find_students, read_rows
+from transferlab.kit.classroom.roster import COLUMNS, Student, read_rows, student_in
 
 LATE_DAYS = "late days"  # the setting of the class; those of chapters have the chapter's name
 POLICIES = ("last", "best")
@@ -107,9 +107,9 @@ def read_times(table: Path, students: Sequence[Student]) -> dict[str, float]:
     found: dict[str, float] = {}
     for row, cells in rows:
         text = cells[columns[0]]
-        meant = [m for n in who if len(m := find_students(students, cells[n])) == 1]
+        meant = student_in(students, (cells[n] for n in who))
         if meant and text.strip(" -"):
-            found[meant[0][0].id] = _read(text, in_all, f"{table}, row {row}")
+            found[meant.id] = _read(text, in_all, f"{table}, row {row}")
     return found
 
 
@@ -128,8 +128,7 @@ def _orders(text: str) -> set[bool]:
 
 def _read(text: str, in_all: set[bool], where: str) -> float:
     """Return the moment that a text names; `in_all` is what all dates of its table can be."""
-    orders = _orders(text)
-    orders = orders & in_all or orders
+    orders = (found := _orders(text)) & in_all or found
     try:
         day, month = (parser.parse(text, Words(dayfirst=first)) for first in (True, False))
     except (ValueError, OverflowError):

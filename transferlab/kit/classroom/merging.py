@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from transferlab.errors import InputError
 from transferlab.files import written_whole
 from transferlab.kit.classroom.deadlines import LATE_DAYS, Rules
-from transferlab.kit.classroom.records import FILE, Records, read_marking
+from transferlab.kit.classroom.records import FILE, PLACE, Records, read_marking
 from transferlab.kit.classroom.sources import plain
 
 # How the tables are called in front of a teacher.
@@ -176,7 +176,7 @@ def _check(theirs: Records) -> None:
 
 def _bytes(folder: Path, sha: str, status: str) -> bytes:
     """Return what was handed in; of what was refused or too large there may be nothing."""
-    path = folder / "submissions" / f"{sha}.ipynb"
+    path = folder / PLACE.format(sha)
     if not path.is_file() and status != "collected":
         return b""
     content = path.read_bytes() if path.is_file() else b""

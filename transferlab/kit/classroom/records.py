@@ -19,7 +19,7 @@ from typing import Any
 from transferlab.errors import InputError
 from transferlab.kit.classroom.roster import Student
 
-FILE = "class.db"
+FILE, PLACE = "class.db", "submissions/{}.ipynb"  # in the folder of a class, the second by hash
 FORMAT = 4
 TABLES = """
 CREATE TABLE students (id TEXT PRIMARY KEY, name TEXT NOT NULL, email TEXT NOT NULL);
@@ -169,7 +169,7 @@ class Records:
 
     def file_of(self, sha: str) -> Path:
         """Return where the bytes of a submission lie: no name of a student's becomes a path."""
-        return self.folder / "submissions" / f"{sha}.ipynb"
+        return self.folder / PLACE.format(sha)
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """Return all settings by name."""

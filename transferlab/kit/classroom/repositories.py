@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TypeVar
 
 from transferlab.errors import InputError
-from transferlab.kit.classroom.roster import COLUMNS, Student, find_students, read_rows
+from transferlab.kit.classroom.roster import COLUMNS, Student, read_rows, student_in
 from transferlab.kit.classroom.sources import LARGEST, MOST, Entry, listed, plain
 
 Found = TypeVar("Found")
@@ -81,10 +81,9 @@ def read_table(table: Path, students: Sequence[Student]) -> tuple[list[Repositor
     lines = []
     for row, cells in rows:
         entry = dict.fromkeys(names, "") | dict(zip(names, cells, strict=False))
-        meant = [m[0] for n in who if len(m := find_students(students, entry[n])) == 1]
-        if meant:
-            repository = Repository(meant[0], entry[where], entry.get("branch", ""))
-            found.setdefault(meant[0], []).append((row, repository))
+        if meant := student_in(students, (entry[name] for name in who)):
+            repository = Repository(meant, entry[where], entry.get("branch", ""))
+            found.setdefault(meant, []).append((row, repository))
         else:
             text = plain(" ".join(entry[name] for name in who))
             lines.append(f"{text}, row {row}: nobody in the roster, or more than one")
@@ -141,14 +140,14 @@ def _cloned(repository: Repository, place: Path) -> list[Entry]:
     (place / "config").write_text("[core]\n\trepositoryformatversion = 0\n\tbare = true\n")
     git = partial(_git, f"--git-dir={place}")
     try:
-        commit = git("rev-parse", "--verify", "HEAD^{commit}").decode()
+        newest = git("rev-list", "--max-count=1", "--format=%ct", "HEAD^{commit}").decode()
     except InputError:
         sentence = "no commit can be read on its main branch; a column branch can name another one"
         raise InputError(sentence) from None
     rows = git("ls-tree", "-r", "-z", "--long", "--full-tree", "HEAD").split(b"\0")[:-1]
+    _, commit, *date = newest.split()  # git leaves out a date that is none
+    made = float(date[0]) if date and date[0].isdigit() else 0.0
     start = repository.student.id, f"commit {commit[:10]}"
-    date = git("rev-list", "--max-count=1", "--format=%ct", "HEAD").split()[-1]
-    made = float(date) if date.isdigit() else 0.0  # git leaves out a date that is none
     return listed((_entry(git, start, made, row) for row in rows), MOST)
 
 

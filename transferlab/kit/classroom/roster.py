@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -144,6 +144,12 @@ def find_students(students: Iterable[Student], text: str) -> list[Student]:
     found = [s for s in students if letters_of(text) in _spellings(s.name)]
     exactly = [s for s in found if _folded(s.name) == wanted]  # Unal is not Ünal, if both are here
     return exactly or found
+
+
+def student_in(students: Sequence[Student], cells: Iterable[str]) -> Student | None:
+    """Return whom the first of these cells means that means one alone; None when none does."""
+    found = (find_students(students, cell) for cell in cells)
+    return next((meant[0] for meant in found if len(meant) == 1), None)
 
 
 def _folded(text: str) -> str:

@@ -43,8 +43,8 @@ def most_of(handed_in: int) -> int:
     return max(2, int(MANY * handed_in))
 
 
-def similar(records: Records, edition: Edition, at_least: float = 0.5) -> list[Pair]:
-    """Return pairs of students whose answers are alike, those that share most first.
+def similar(records: Records, edition: Edition, at_least: float = 0.5) -> tuple[list[Pair], int]:
+    """Return pairs of students whose answers are alike, those that share most first; and `most_of`.
 
     at_least: the share of the shorter one's fingerprints that both must have
     """
@@ -66,7 +66,7 @@ def similar(records: Records, edition: Edition, at_least: float = 0.5) -> list[P
         for one, other in itertools.combinations(own, 2)
     ]
     found = [p for p in pairs if p.of >= FEWEST and p.shared >= at_least * p.of]
-    return sorted(found, key=lambda pair: -pair.shared)
+    return sorted(found, key=lambda pair: -pair.shared), most
 
 
 def _fingerprints(
