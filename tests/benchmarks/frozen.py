@@ -67,11 +67,15 @@ def generated_images() -> dict[str, data.MemoryDataset]:
 
 
 def solar_cells() -> dict[str, data.MemoryDataset]:
-    """Return cells of 300×300 pixels; those for validation come from modules of their own."""
+    """Return cells of 300×300 pixels, as many of each class; modules are in one part only.
+
+    Of the cells of some modules four in five are functional. Whoever always says so would be right
+    as often, and the best epoch would be the one that says it most: hence equal classes.
+    """
     groups = data.solar_modules()
     parts = data.split(data.solar_cells(), (0.7, 0.3), groups=groups)
     return {
-        part: data.in_memory(data.subset(cells, torch.linspace(0, len(cells) - 1, n).long()))
+        part: data.in_memory(data.few_shot(cells, n // 2))
         for (part, n), cells in zip(SOLAR_CELLS.items(), parts, strict=True)
     }
 
