@@ -2,7 +2,7 @@
 
 Each function draws inputs for the exercise of its name; what is right, the solved answer says, or
 a function `check_…` where more than one value is right. (`freeze_features` changes a network where
-it stays, and `low_rank` is a class of networks: their checks do all.)
+it stays, `add_up_parts` its gradients, and `low_rank` is a class of networks: their checks do all.)
 """
 
 from itertools import pairwise
