@@ -89,7 +89,8 @@ class Claim:
 
     def row(self) -> tuple[str, ...]:
         """Return what the table shows of it."""
-        first, last = (self.name, str(self.bet or "")), (self.verdict, str(self.fresh or ""))
+        asked = "shown in " if self.fresh and self.kind == "question" else ""
+        first, last = (self.name, str(self.bet or "")), (self.verdict, f"{asked}{self.fresh or ''}")
         if self.kind == "fact":
             return *first, "", "", "", *last
         margin = f"{'±' if self.kind == 'no difference' else '≥'} {self.margin:g}"
