@@ -212,7 +212,7 @@ def paths(
     return Plot(figure, alt)
 
 
-def history(run: History, *, alt: str) -> Plot:
+def history(run: History, *, alt: str, y_label: str = "loss (nats per sample)") -> Plot:
     """Draw the loss of each epoch, and beside it the validation accuracy when there is one."""
     has_accuracy = bool(run.val_accuracy)
     figure, axes = make_axes(columns=2 if has_accuracy else 1, width=9 if has_accuracy else 6.4)
@@ -221,7 +221,7 @@ def history(run: History, *, alt: str) -> Plot:
     if run.val_loss:
         axes[0].plot(epochs, run.val_loss, label="validation", lw=2, **STYLES[1])
         axes[0].legend(fontsize=11, frameon=False)
-    label_axes(axes[0], "epoch", "loss (nats per sample)")
+    label_axes(axes[0], "epoch", y_label)
     if has_accuracy:
         axes[1].plot(epochs, [100 * a for a in run.val_accuracy], lw=2, **STYLES[1])
         label_axes(axes[1], "epoch", "validation accuracy (%)")
