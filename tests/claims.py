@@ -15,9 +15,8 @@ import importlib.metadata
 import json
 import os
 import tempfile
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,7 @@ class Attempts:
     """All attempts by lesson; each is written to the file as soon as it is there."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.lock = path, threading.Lock()
+        self.path = path
         self.of: dict[str, list[Attempt]] = {}
         if path.is_file():
             self.of = json.loads(path.read_text(encoding="utf-8"))
@@ -55,7 +54,7 @@ class Attempts:
 
     def add(self, lesson: Lesson, attempt: Attempt) -> None:
         """Keep an attempt."""
-        with self.lock, written_whole(self.path) as unfinished:
+        with written_whole(self.path) as unfinished:
             self.of.setdefault(lesson.name, []).append(attempt)
             text = json.dumps(dict(sorted(self.of.items())), indent=1, ensure_ascii=False)
             unfinished.write_text(text + "\n", encoding="utf-8")
@@ -148,9 +147,11 @@ def main() -> None:
     ]
     print(f"{len(missing)} fresh runs to make, {given.jobs} at once")
     os.environ[FRESH] = "1"  # claims that do not hold are counted, not raised
-    with ThreadPoolExecutor(given.jobs) as pool:
+    with ProcessPoolExecutor(given.jobs) as pool:  # not threads: matplotlib draws one at a time
+        runs = {pool.submit(fresh_run, *run): run[0] for run in missing}
         try:
-            list(pool.map(lambda run: attempts.add(run[0], fresh_run(*run)), missing))
+            for run in as_completed(runs):
+                attempts.add(runs[run], run.result())
         except BaseException:  # also Ctrl-C
             pool.shutdown(cancel_futures=True)
             raise
