@@ -177,6 +177,14 @@ def test_the_table_says_how_often_a_claim_held(tmp_path):
     assert "19 of 20" in shown(UP)
 
 
+def test_of_a_question_the_table_says_how_often_it_was_shown(tmp_path):
+    write_record(tmp_path, [True] * 3 + [False])
+    found = claims()
+    found.question("it helps", UP, "points", margin=1)
+    assert "shown in 3 of 4" in repr(found.show())
+    assert "3 of 4" in shown(UP) and "shown in" not in shown(UP)
+
+
 def test_a_lesson_that_changed_makes_its_record_stale(tmp_path):
     path = write_lesson(tmp_path, "01_a/01_toy", "x = 1")
     write_record(tmp_path, [True] * 10, code_hash(path))
